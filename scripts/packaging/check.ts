@@ -1,0 +1,110 @@
+/** Checks the packages as their users get them: packed, installed in an empty project, on each supported Node. */
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { checkSize, sizedPackages } from "../size.ts";
+import { nodeRelease } from "./node-release.ts";
+import { run } from "./run.ts";
+import { packAll, type Tarball } from "./tarball.ts";
+
+const root = join(import.meta.dirname, "../..");
+const report = join(root, ".tmp/packaging.json");
+
+// The oldest that `engines` promises, and the newest of the line that the repository works with.
+const nodeVersions = ["22.18.0", "24"];
+
+// What `./testing` needs beside the package; the repository's own copy serves.
+const peers = ["fast-check", "vitest"];
+
+const count = { passed: 0, failed: 0 };
+
+async function check(name: string, body: () => Promise<string | undefined>): Promise<void> {
+	const started = performance.now();
+	try {
+		const note = await body();
+		count.passed++;
+		console.log(`✓ ${name}${note ? `: ${note}` : ""} (${Math.round(performance.now() - started)} ms)`);
+	} catch (error) {
+		count.failed++;
+		console.error(`✗ ${name}\n${error instanceof Error ? error.message : error}`);
+	}
+}
+
+const quietly = async (command: string, args: readonly string[], folder: string): Promise<undefined> => {
+	await run(command, args, folder);
+};
+
+/** An empty project with the tarballs installed, and the consumers of `consumer/` in it. */
+async function makeConsumer(folder: string, tarballs: readonly Tarball[]): Promise<void> {
+	const dependencies = Object.fromEntries(tarballs.map(({ name, path }) => [name, `file:${path}`]));
+	// A package's own dependency on another of ours must be met by the tarball, not by what is published.
+	const overrides = Object.fromEntries(tarballs.map(({ name }) => [name, `$${name}`]));
+	mkdirSync(folder);
+	writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, dependencies, overrides }));
+	cpSync(join(import.meta.dirname, "consumer"), folder, { recursive: true });
+	copyFileSync(join(folder, "types.ts"), join(folder, "types.mts"));
+	copyFileSync(join(folder, "types.ts"), join(folder, "types.cts"));
+	await run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline"], folder);
+	for (const peer of peers) symlinkSync(join(root, "node_modules", peer), join(folder, "node_modules", peer));
+}
+
+function typeCheck(file: string, folder: string): Promise<undefined> {
+	const settings = ["--noEmit", "--strict", "--skipLibCheck", "false", "--exactOptionalPropertyTypes"];
+	const target = ["--target", "es2023", "--module", "nodenext", "--lib", "es2023,esnext.disposable,dom"];
+	return quietly(
+		process.execPath,
+		[join(root, "node_modules/typescript/bin/tsc"), ...settings, ...target, file],
+		folder,
+	);
+}
+
+const folder = mkdtempSync(join(tmpdir(), "holdfast-packaging-"));
+try {
+	const tarballs = await packAll(root, folder);
+	const tool = (name: string): string => join(root, "node_modules/.bin", name);
+	for (const { name, path, moduleOnly } of tarballs) {
+		await check(`${name}: publint`, () => quietly(tool("publint"), ["run", path, "--strict"], root));
+		// node16: resolution as Node and bundlers do it, without the old one that ignores `exports`.
+		const attw = (...args: readonly string[]) =>
+			quietly(tool("attw"), [path, "--profile", "node16", ...args], root);
+		const excluded = moduleOnly.length > 0 ? ["--exclude-entrypoints", ...moduleOnly] : [];
+		await check(`${name}: are the types wrong?`, () => attw(...excluded));
+		for (const entry of moduleOnly) {
+			const args = ["--entrypoints", entry, "--ignore-rules", "cjs-resolves-to-esm"];
+			await check(`${name}: are the types of ${entry} wrong?`, () => attw(...args));
+		}
+	}
+
+	const consumer = join(folder, "consumer");
+	await makeConsumer(consumer, tarballs);
+	for (const version of nodeVersions) {
+		const node = await nodeRelease(version, join(root, "node_modules/.cache/holdfast"));
+		for (const file of [
+			"import.mjs",
+			"require.cjs",
+			"both.mjs",
+			"testing.mjs",
+			"testing.cjs",
+			"redis.mjs",
+			"redis.cjs",
+			"sql.mjs",
+			"sql.cjs",
+		]) {
+			await check(`Node ${version}: ${file}`, () => quietly(node, [file], consumer));
+		}
+	}
+	for (const file of ["types.mts", "types.cts"]) {
+		await check(`TypeScript: ${file}`, () => typeCheck(file, consumer));
+	}
+	for (const name of sizedPackages) await check(`${name}: size`, () => checkSize(name, consumer));
+} catch (error) {
+	count.failed++;
+	console.error(error);
+} finally {
+	rmSync(folder, { recursive: true, force: true });
+}
+
+mkdirSync(join(root, ".tmp"), { recursive: true });
+writeFileSync(report, JSON.stringify(count));
+console.log(`${count.passed} checks passed, ${count.failed} failed`);
+if (count.failed > 0) process.exitCode = 1;

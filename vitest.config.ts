@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+	test: {
+		projects: [
+			// A browser project's name ends in "browser": `npm test` runs those apart.
+			"{packages,examples}/*/vitest{,.browser}.config.ts",
+			{
+				resolve: { tsconfigPaths: true },
+				test: { name: "docs", include: ["docs/**/*.test.ts"] },
+			},
+		],
+	},
+});
