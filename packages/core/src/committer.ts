@@ -1,0 +1,349 @@
+/**
+ * Group commit: what one turn of the event loop asks of a scope, and what comes while its last batch is in flight, goes to the store
+ * as one batch. One batch of a scope is in flight at a time; many scopes share a call; a lost answer is asked for again, byte for byte.
+ */
+import type {
+	Batch,
+	BatchAnswer,
+	Commit,
+	CommitOutcome,
+	Failure,
+	Retention,
+	ScopeId,
+	Soon,
+} from "./backend.js";
+import type { Cancel } from "./clock.js";
+import type { HoldfastError } from "./error.js";
+import type { Reader } from "./reader.js";
+import { isLater } from "./soon.js";
+import { failureError, type Patience, type Store, scopeError, scopeLabel } from "./store.js";
+
+/** How long a batch may be applied after it was made, in ms. */
+const batchLife = 30_000;
+
+const batchMutations = 1000;
+const batchBytes = 2 * 2 ** 20;
+
+interface Waiting {
+	readonly commit: Commit;
+	readonly bytes: number;
+	resolve(outcome: CommitOutcome): void;
+	reject(error: unknown): void;
+	settled: boolean;
+}
+
+interface Flight {
+	readonly batch: Batch;
+	readonly waiting: readonly Waiting[];
+	/** Whether an answer was lost, so that it may have been applied. */
+	unknown: boolean;
+	attempts: number;
+	/** Ends the wait before it is sent again. */
+	retry: Cancel | undefined;
+	ended: boolean;
+}
+
+const unknownOutcome = (scope: ScopeId, cause?: unknown): HoldfastError =>
+	scopeError(scope, "outcome-unknown", "the commit was sent and never answered: read before writing again", {
+		cause,
+	});
+
+/** One scope's queue of commits. */
+export class Lane {
+	readonly scope: ScopeId;
+	readonly keep: Retention;
+	/** The highest head seen. */
+	floor = 0;
+	/** Called with each answer. */
+	answered: ((answer: BatchAnswer) => void) | undefined;
+	readonly queue: Waiting[] = [];
+	flight: Flight | undefined;
+
+	constructor(scope: ScopeId, keep: Retention) {
+		this.scope = scope;
+		this.keep = keep;
+	}
+
+	/** Notes a head. */
+	seen(head: number): void {
+		if (head > this.floor) this.floor = head;
+	}
+}
+
+/** A manager's commits. */
+export class Committer {
+	readonly #store: Store;
+	readonly #reader: Reader;
+	readonly #queueLimit: number;
+	/** Lanes that have commits waiting or in flight. */
+	readonly #busy = new Set<Lane>();
+	readonly #ready = new Set<Lane>();
+	#sequence = 0;
+	#idle: (() => void) | undefined;
+
+	constructor(store: Store, reader: Reader, queueLimit: number) {
+		this.#store = store;
+		this.#reader = reader;
+		this.#queueLimit = queueLimit;
+	}
+
+	/** How many commits wait or are in flight, by scope. */
+	get pending(): { readonly scope: string; readonly commits: number }[] {
+		return Array.from(this.#busy, ({ scope, queue, flight }) => ({
+			scope: scopeLabel(scope),
+			commits: queue.length + (flight?.waiting.length ?? 0),
+		}));
+	}
+
+	/** Hands a commit over; `bytes` is about what its values take. Answers at once where the store does. */
+	submit(lane: Lane, commit: Commit, bytes: number, patience?: Patience): Soon<CommitOutcome> {
+		patience?.signal?.throwIfAborted();
+		if (this.#store.immediate && lane.flight === undefined && lane.queue.length === 0) {
+			const learned = this.#learnClock(lane.scope);
+			if (!isLater(learned)) return this.#direct(lane, commit, bytes, patience);
+			// It answers later after all: its clock is asked for again with the batch.
+			learned.catch(() => {});
+		}
+		return this.#enqueue(lane, commit, bytes, patience);
+	}
+
+	/** Has the store expire what is due in a scope; answers its next deadline. */
+	async sweep(lane: Lane): Promise<BatchAnswer> {
+		const batch = this.#batch(lane, []);
+		const answer = await this.#store.ask(
+			lane.scope,
+			(backend) => backend.commit([batch])[0] as Soon<BatchAnswer | Failure>,
+		);
+		if ("failed" in answer) throw failureError(answer, lane.scope);
+		this.#learn(lane, answer);
+		return answer;
+	}
+
+	/** Resolves when nothing waits and nothing is in flight. */
+	async flush(): Promise<void> {
+		while (this.#busy.size > 0) {
+			const { promise, resolve } = Promise.withResolvers<void>();
+			this.#idle = resolve;
+			await promise;
+		}
+	}
+
+	/** Rejects what still waits: the manager closes. */
+	abandon(): void {
+		for (const lane of [...this.#busy]) {
+			const unsent = "the manager was closed before this commit was sent; nothing was written";
+			for (const { reject } of lane.queue.splice(0)) reject(scopeError(lane.scope, "timeout", unsent));
+			for (const { reject } of lane.flight?.waiting ?? []) reject(unknownOutcome(lane.scope));
+			if (lane.flight !== undefined) this.#end(lane, lane.flight);
+			this.#rest(lane);
+		}
+	}
+
+	#direct(lane: Lane, commit: Commit, bytes: number, patience: Patience | undefined): Soon<CommitOutcome> {
+		const batch = this.#batch(lane, [commit]);
+		const answer = this.#store.askOne((backend) => backend.commit([batch])[0]);
+		if (!isLater(answer) && !("failed" in answer)) {
+			this.#learn(lane, answer);
+			return answer.outcomes[0] as CommitOutcome;
+		}
+		const { promise, waiting } = this.#wait(lane, commit, bytes, patience);
+		this.#busy.add(lane);
+		this.#launch(lane, batch, [waiting], answer);
+		return promise;
+	}
+
+	#enqueue(
+		lane: Lane,
+		commit: Commit,
+		bytes: number,
+		patience: Patience | undefined,
+	): Promise<CommitOutcome> {
+		if (lane.queue.length >= this.#queueLimit)
+			throw scopeError(
+				lane.scope,
+				"busy",
+				`${lane.queue.length} commits of this scope wait already: slow down`,
+			);
+		const { promise, waiting } = this.#wait(lane, commit, bytes, patience);
+		lane.queue.push(waiting);
+		this.#busy.add(lane);
+		if (lane.flight === undefined) this.#schedule(lane);
+		return promise;
+	}
+
+	#wait(lane: Lane, commit: Commit, bytes: number, patience: Patience | undefined) {
+		const { promise, resolve, reject } = Promise.withResolvers<CommitOutcome>();
+		const forget = this.#store.patiently(patience, (signal) => this.#giveUp(lane, waiting, signal));
+		const settled = (): void => {
+			waiting.settled = true;
+			forget();
+		};
+		const waiting: Waiting = {
+			commit,
+			bytes,
+			resolve(outcome) {
+				settled();
+				resolve(outcome);
+			},
+			reject(error) {
+				settled();
+				reject(error);
+			},
+			settled: false,
+		};
+		return { promise, waiting };
+	}
+
+	#giveUp(lane: Lane, waiting: Waiting, signal: AbortSignal | undefined): void {
+		const queued = lane.queue.indexOf(waiting);
+		if (queued >= 0) lane.queue.splice(queued, 1);
+		if (signal !== undefined) waiting.reject(signal.reason);
+		else {
+			const error =
+				queued < 0
+					? unknownOutcome(lane.scope)
+					: scopeError(lane.scope, "timeout", "the commit was not sent in time; nothing was written");
+			this.#store.fail(error);
+			waiting.reject(error);
+		}
+		// Nobody waits for this flight any more: the next batch, of a higher sequence, overtakes it for good.
+		const { flight } = lane;
+		if (flight?.waiting.every(({ settled }) => settled)) this.#end(lane, flight);
+		this.#rest(lane);
+	}
+
+	#schedule(lane: Lane): void {
+		this.#ready.add(lane);
+		this.#store.atTurn("commits", () => void this.#send());
+	}
+
+	async #send(): Promise<void> {
+		const [first] = this.#ready;
+		if (first === undefined) return;
+		try {
+			const learned = this.#learnClock(first.scope);
+			if (learned !== undefined) await learned;
+		} catch (error) {
+			for (const lane of this.#ready) {
+				for (const { reject } of lane.queue.splice(0)) reject(error);
+				this.#rest(lane);
+			}
+			this.#ready.clear();
+			return;
+		}
+		const lanes = [...this.#ready].filter(({ queue, flight }) => queue.length > 0 && flight === undefined);
+		this.#ready.clear();
+		if (lanes.length === 0) return;
+		const packs = lanes.map((lane) => {
+			const waiting = this.#pack(lane);
+			const commits = waiting.map(({ commit }) => commit);
+			return { lane, waiting, batch: this.#batch(lane, commits) };
+		});
+		const answers = this.#call(packs.map(({ batch }) => batch));
+		for (const [i, { lane, batch, waiting }] of packs.entries())
+			this.#launch(lane, batch, waiting, answers[i] as Soon<BatchAnswer | Failure>);
+	}
+
+	#pack({ queue }: Lane): Waiting[] {
+		let mutations = 0;
+		let bytes = 0;
+		const end = queue.findIndex((waiting, i) => {
+			mutations += waiting.commit.do.length;
+			bytes += waiting.bytes;
+			return i > 0 && (mutations > batchMutations || bytes > batchBytes);
+		});
+		return queue.splice(0, end < 0 ? queue.length : end);
+	}
+
+	#batch(lane: Lane, commits: readonly Commit[]): Batch {
+		return {
+			scope: lane.scope,
+			writer: this.#store.origin,
+			sequence: ++this.#sequence,
+			until: this.#store.now() + batchLife,
+			floor: lane.floor,
+			step: 1 + Math.floor(this.#store.random() * 4096),
+			commits,
+			keep: lane.keep,
+		};
+	}
+
+	#call(batches: readonly Batch[]): Soon<BatchAnswer | Failure>[] {
+		return this.#store.askAll((backend) => backend.commit(batches), batches.length);
+	}
+
+	#launch(lane: Lane, batch: Batch, waiting: readonly Waiting[], answer: Soon<BatchAnswer | Failure>): void {
+		const flight: Flight = { batch, waiting, unknown: false, attempts: 0, retry: undefined, ended: false };
+		lane.flight = flight;
+		this.#land(lane, flight, answer);
+	}
+
+	#land(lane: Lane, flight: Flight, answer: Soon<BatchAnswer | Failure>): void {
+		if (isLater(answer)) void answer.then((late) => this.#landed(lane, flight, late));
+		else this.#landed(lane, flight, answer);
+	}
+
+	#landed(lane: Lane, flight: Flight, answer: BatchAnswer | Failure): void {
+		if (flight.ended) return;
+		if (!("failed" in answer)) {
+			this.#learn(lane, answer);
+			for (const [i, { resolve }] of flight.waiting.entries()) resolve(answer.outcomes[i] as CommitOutcome);
+			this.#end(lane, flight);
+			return;
+		}
+		if (answer.now !== undefined) {
+			// Of an embedded store as well: its clock stands still where ours was set back.
+			this.#store.offset = undefined;
+			this.#store.learn(answer.now);
+		}
+		if (answer.failed === "unknown") flight.unknown = true;
+		// Certainly not applied, because the store's clock was not what we thought: another batch, of another time.
+		if (answer.failed === "overdue" && !flight.unknown && answer.now !== undefined && flight.attempts === 0) {
+			const { sequence, until } = this.#batch(lane, []);
+			const again: Flight = { ...flight, batch: { ...flight.batch, sequence, until }, attempts: 1 };
+			lane.flight = again;
+			this.#land(lane, again, this.#call([again.batch])[0] as Soon<BatchAnswer | Failure>);
+			return;
+		}
+		const retriable =
+			answer.failed === "unknown" || answer.failed === "unavailable" || answer.failed === "busy";
+		if (flight.unknown && retriable && this.#store.now() < flight.batch.until) {
+			const pause = Math.min(1000, 20 * 2 ** flight.attempts++) * (0.5 + this.#store.random() / 2);
+			flight.retry = this.#store.clock.after(pause, () =>
+				this.#land(lane, flight, this.#call([flight.batch])[0] as Soon<BatchAnswer | Failure>),
+			);
+			return;
+		}
+		const error = flight.unknown ? unknownOutcome(lane.scope, answer) : failureError(answer, lane.scope);
+		if (error.code !== "busy") this.#store.fail(error);
+		for (const { reject } of flight.waiting) reject(error);
+		this.#end(lane, flight);
+	}
+
+	#learn(lane: Lane, answer: BatchAnswer): void {
+		this.#store.learn(answer.now);
+		lane.seen(answer.head);
+		lane.answered?.(answer);
+	}
+
+	/** Until when a batch may be applied is said by the store's clock: it is learned by a first read. */
+	#learnClock(scope: ScopeId): Soon<unknown> {
+		return this.#store.offset === undefined ? this.#reader.ask(scope, []) : undefined;
+	}
+
+	#end(lane: Lane, flight: Flight): void {
+		flight.ended = true;
+		flight.retry?.();
+		if (lane.flight === flight) lane.flight = undefined;
+		if (lane.queue.length > 0) this.#schedule(lane);
+		else this.#rest(lane);
+	}
+
+	#rest(lane: Lane): void {
+		if (lane.queue.length > 0 || lane.flight !== undefined) return;
+		this.#busy.delete(lane);
+		if (this.#busy.size > 0) return;
+		this.#idle?.();
+		this.#idle = undefined;
+	}
+}

@@ -1,0 +1,93 @@
+/**
+ * State that several sessions share, with one set of promises on every store.
+ *
+ * @packageDocumentation
+ */
+
+// For who writes a backend: the contract and the pure functions under it.
+export type * from "./backend.js";
+export { type Cancel, type Clock, systemClock } from "./clock.js";
+export { jsonCodec } from "./codec.js";
+export { type Duration, type DurationUnit, parseDuration } from "./duration.js";
+// Errors, time, values.
+export { type ErrorCode, type ErrorDetails, HoldfastError, isHoldfastError } from "./error.js";
+export type * from "./events.js";
+export {
+	type AnyField,
+	type DefinedOutput,
+	type Field,
+	type FieldOptions,
+	field,
+	type Migration,
+	type ReadData,
+	type ReadonlyDeep,
+	type SchemaOf,
+	type StoredData,
+	type WrittenValue,
+} from "./field.js";
+export { instrument, type Observation, type Observer, type Operation } from "./instrument.js";
+export {
+	compareKeys,
+	formatScopeId,
+	isUnder,
+	type KeySpan,
+	lockUnder,
+	maxKeyBytes,
+	parseScopeId,
+	reservedUnder,
+	type ScopeName,
+	spanUnder,
+} from "./key.js";
+export type * from "./lock.js";
+// The manager and its scopes.
+export * from "./manager.js";
+// Backends and layers.
+export { type MemoryOptions, memory } from "./memory.js";
+export type * from "./mirror.js";
+export {
+	addToTally,
+	type Evaluation,
+	endOfScope,
+	evaluate,
+	isLive,
+	isOver,
+	nextDeadline,
+	type ScopeState,
+	sumModulus,
+	sweepLimit,
+	type Tally,
+} from "./reducer.js";
+export { follows, resumes } from "./resume.js";
+export type * from "./scope.js";
+export type { InputOf, OutputOf, StandardResult, StandardSchema } from "./standard-schema.js";
+export type {
+	AnySchema,
+	EventSchemas,
+	EventsOf,
+	FieldNameAt,
+	FieldNamesIn,
+	Fields,
+	FieldsOf,
+	Heads,
+	KeyIn,
+	KeysOf,
+	MembersOf,
+	PatternIn,
+	PayloadOf,
+	PayloadTo,
+	StateDefinition,
+	StateShape,
+	UntypedEvents,
+	UntypedFields,
+	UntypedState,
+	ValueAt,
+	ValueFrom,
+	ValueTo,
+} from "./state.js";
+// Typed state.
+export { defineState } from "./state.js";
+export type * from "./subscription.js";
+export type * from "./tail.js";
+export type * from "./transaction.js";
+export { givenValue, storedValue } from "./value.js";
+export { judgeWriter, type WriterMemory } from "./writer.js";

@@ -1,0 +1,147 @@
+/** A scope's subscriptions: who hears of which change, and what a reset means to them. */
+import type { Change, Entry, LogRecord } from "./backend.js";
+import { Delivery, type DeliveryOptions, type News } from "./delivery.js";
+import type { Feed, Follower } from "./feed.js";
+import type { Pattern } from "./pattern.js";
+import type { Reader } from "./reader.js";
+import type { Reading } from "./reading.js";
+import { Routes } from "./routes.js";
+import { type Snapshot, takeSnapshot } from "./snapshot.js";
+import type { Store } from "./store.js";
+
+/** What subscriptions work with. */
+export interface ListenerParts {
+	readonly store: Store;
+	readonly reader: Reader;
+	readonly reading: Reading;
+	readonly feed: Feed;
+}
+
+/** The subscriptions of one scope. */
+export class Listeners implements Follower {
+	readonly #parts: ListenerParts;
+	readonly #routes = new Routes<Delivery>();
+	readonly #deliveries = new Set<Delivery>();
+	/**
+	 * The revisions of keys that somebody listens to who wants the difference after a reset: without them a deletion that
+	 * the log no longer tells would never be heard of.
+	 */
+	readonly #known = new Map<string, number>();
+	#unfollow: (() => void) | undefined;
+
+	constructor(parts: ListenerParts) {
+		this.#parts = parts;
+	}
+
+	/** Adds a subscription. */
+	add(pattern: Pattern, listener: (change: never) => unknown, options: DeliveryOptions): Delivery {
+		const { store, reading, feed } = this.#parts;
+		const delivery: Delivery = new Delivery(pattern, listener as (change: unknown) => unknown, options, {
+			store,
+			reading,
+			feed,
+			present: () => this.#present(pattern),
+			ended: () => {
+				unroute();
+				this.#deliveries.delete(delivery);
+				if (this.#deliveries.size > 0) return;
+				this.#known.clear();
+				this.#unfollow?.();
+				this.#unfollow = undefined;
+			},
+		});
+		const unroute = this.#routes.add(pattern, delivery);
+		this.#deliveries.add(delivery);
+		this.#unfollow ??= feed.follow(this);
+		delivery.start();
+		return delivery;
+	}
+
+	record(record: LogRecord): void {
+		for (const change of record.changes) {
+			const news: News = { change, record };
+			let known = false;
+			this.#routes.visit(change.key, (delivery) => {
+				known ||= delivery.wantsDifference;
+				if (!record.quiet) delivery.tell(news);
+			});
+			if (known) this.#note(change.key, change.entry);
+		}
+	}
+
+	reset(snapshot: Snapshot): void {
+		const present = new Map(snapshot.entries.map((entry) => [entry.key, entry]));
+		for (const delivery of this.#deliveries) {
+			const { matches } = delivery.pattern;
+			const entries = snapshot.entries.filter(({ key }) => matches(key));
+			delivery.reset(
+				{ entries, revision: snapshot.revision },
+				delivery.wantsDifference ? this.#difference(matches, present, snapshot.revision) : [],
+			);
+		}
+		for (const key of this.#known.keys()) this.#note(key, present.get(key) ?? null);
+		for (const { key, revision } of snapshot.entries) if (this.#isWanted(key)) this.#known.set(key, revision);
+	}
+
+	ended(): void {
+		for (const delivery of [...this.#deliveries]) delivery.stop();
+	}
+
+	#difference(
+		matches: (key: string) => boolean,
+		present: ReadonlyMap<string, Entry>,
+		revision: number,
+	): News[] {
+		const gone = Array.from(this.#known.keys())
+			.filter((key) => matches(key) && !present.has(key))
+			.map((key): Change => ({ type: "delete", key, entry: null }));
+		const come = Array.from(present.values())
+			.filter((entry) => matches(entry.key) && this.#known.get(entry.key) !== entry.revision)
+			.map((entry): Change => ({ type: "set", key: entry.key, entry }));
+		return [...gone, ...come].map((change) => ({
+			change,
+			record: {
+				revision: change.entry?.revision ?? revision,
+				metadata: change.entry?.metadata,
+				origin: undefined,
+			},
+			replayed: true,
+		}));
+	}
+
+	#isWanted(key: string): boolean {
+		let wanted = false;
+		this.#routes.visit(key, (delivery) => {
+			wanted ||= delivery.wantsDifference;
+		});
+		return wanted;
+	}
+
+	#note(key: string, entry: Entry | null): void {
+		if (entry === null) this.#known.delete(key);
+		else this.#known.set(key, entry.revision);
+	}
+
+	/** The present entries under a pattern; what they are is known from here on. */
+	async #present(pattern: Pattern): Promise<Snapshot> {
+		const { store, reader, feed } = this.#parts;
+		const snapshot = await this.#snapshot(pattern, reader, store, feed.scope);
+		for (const { key, revision } of snapshot.entries)
+			if (revision > feed.cursor || (this.#known.get(key) ?? 0) < revision) this.#known.set(key, revision);
+		return snapshot;
+	}
+
+	async #snapshot(
+		{ exact, span, matches }: Pattern,
+		reader: Reader,
+		store: Store,
+		scope: string,
+	): Promise<Snapshot> {
+		if (exact === undefined) {
+			const { entries, revision } = await takeSnapshot(store, scope, span);
+			return { entries: entries.filter(({ key }) => matches(key)), revision };
+		}
+		const { entries, head } = await reader.read(scope, [exact]);
+		return { entries: entries.filter((entry) => entry !== null), revision: head };
+	}
+}

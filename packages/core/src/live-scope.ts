@@ -1,0 +1,531 @@
+/** A scope at work: turns what the application asks into reads and commits, and everything else into the parts that do it. */
+import type {
+	CommitOutcome,
+	Committed,
+	Condition,
+	Emit,
+	Entry,
+	Mutation,
+	Put,
+	ReadAnswer,
+	Retention,
+	ScopeId,
+	Soon,
+} from "./backend.js";
+import { type Committer, Lane } from "./committer.js";
+import { type Bounds, type Draft, Drafting } from "./drafting.js";
+import { type Duration, parseDuration, parseTtl } from "./duration.js";
+import { Feed } from "./feed.js";
+import { Following } from "./following.js";
+import { decodeKey, encodeKey, parseScopeId, spanUnder } from "./key.js";
+import type { HeldLease } from "./lease.js";
+import { Lines } from "./lines.js";
+import { Listeners } from "./listeners.js";
+import { type Listed, listEntries } from "./listing.js";
+import { LiveEvents } from "./live-events.js";
+import { LiveMirror } from "./live-mirror.js";
+import type { Lease, LockAttempt, LockOptions, LockRequest } from "./lock.js";
+import { Locks } from "./locks.js";
+import type { MirrorOptions } from "./mirror.js";
+import { OpenTransaction } from "./open-transaction.js";
+import { compilePattern, type Pattern } from "./pattern.js";
+import type { Reader } from "./reader.js";
+import { Reading } from "./reading.js";
+import type {
+	CallOptions,
+	ChangesOptions,
+	CommitResult,
+	DeleteOptions,
+	IncrementOptions,
+	ListOptions,
+	Scope,
+	SetOptions,
+	StateEntry,
+	UpdateOptions,
+	WriteOptions,
+} from "./scope.js";
+import { andThen, isLater } from "./soon.js";
+import type { StateRules } from "./state.js";
+import { onAbort, type Patience, refusalError, type Store, scopeError } from "./store.js";
+import type { SubscribeOptions, Subscription } from "./subscription.js";
+
+/** What a scope works with: the parts of its manager, and what holds for its kind. */
+export interface ScopeParts {
+	readonly store: Store;
+	readonly reader: Reader;
+	readonly committer: Committer;
+	readonly feeds: Set<Feed>;
+	readonly leases: Set<HeldLease>;
+	readonly state: StateRules;
+	readonly bounds: Bounds;
+	readonly keep: Retention;
+	/** The ttl of entries that have none of their own. */
+	readonly ttl: number | null;
+}
+
+/** How often a conflict is tried again before it is told. */
+const maxAttempts = 100;
+
+const none = {};
+
+const isPlain = (draft: Draft): boolean =>
+	draft.if === undefined && draft.metadata === undefined && draft.quiet === undefined;
+
+// biome-ignore lint/suspicious/noExplicitAny: the types of its keys exist in the interface only
+export class LiveScope implements Scope<any, any> {
+	readonly kind: string;
+	readonly id: string | undefined;
+	readonly events: LiveEvents;
+	/** How long the whole scope outlives its last use, in ms; `undefined`: for ever. */
+	slide: number | undefined;
+	readonly #scope: ScopeId;
+	readonly #parts: ScopeParts;
+	readonly #lane: Lane;
+	readonly #reading: Reading;
+	readonly #drafting: Drafting;
+	readonly #feed: Feed;
+	readonly #listeners: Listeners;
+	readonly #locks: Locks;
+	readonly #lines = new Lines();
+	readonly #prefix: string;
+	#commits = 0;
+	#slid = Number.NEGATIVE_INFINITY;
+
+	constructor(scope: ScopeId, parts: ScopeParts) {
+		const { kind, id } = parseScopeId(scope);
+		this.kind = kind;
+		this.id = id;
+		this.#scope = scope;
+		this.#parts = parts;
+		const { store, reader } = parts;
+		this.#prefix = `${store.origin}.`;
+		this.#lane = new Lane(scope, parts.keep);
+		this.#reading = new Reading(scope, store, parts.state, kind);
+		this.#drafting = new Drafting(store, this.#reading, parts.bounds, parts.ttl);
+		this.#feed = new Feed(this.#lane, parts);
+		const shared = { store, reader, reading: this.#reading, feed: this.#feed };
+		this.#listeners = new Listeners(shared);
+		const submit = (draft: Draft, patience?: Patience, closing?: boolean): Soon<CommitOutcome> =>
+			this.#submit(draft, patience, closing);
+		this.#locks = new Locks({ ...shared, leases: parts.leases, submit });
+		const event = (type: string, payload: unknown): Emit => this.#drafting.emit(this.#key(type), payload);
+		this.events = new LiveEvents({
+			...shared,
+			event,
+			write: (fact, options) => this.#write([fact], [], options),
+		});
+		// The lane outlives this object's last user while it has work: by this it keeps the scope from being made twice.
+		this.#lane.answered = (answer) => this.#feed.answered(answer);
+	}
+
+	// biome-ignore lint/suspicious/noExplicitAny: see the class
+	get(key: string, options?: CallOptions): Promise<any> {
+		// `get` and `set` are not async functions: an embedded store answers at once, and those cost as much as the rest of the call.
+		try {
+			const encoded = this.#key(key);
+			const read = this.#read([encoded], options);
+			return isLater(read)
+				? read.then(({ entries }) => this.#value(encoded, entries[0]))
+				: Promise.resolve(this.#value(encoded, read.entries[0]));
+		} catch (error) {
+			return Promise.reject(error);
+		}
+	}
+
+	// biome-ignore lint/suspicious/noExplicitAny: see the class
+	async getMany(keys: readonly string[], options?: CallOptions): Promise<any> {
+		const encoded = keys.map((key) => this.#key(key));
+		const { entries } = await this.#read(encoded, options);
+		return encoded.map((key, i) => this.#value(key, entries[i]));
+	}
+
+	// biome-ignore lint/suspicious/noExplicitAny: see the class
+	async entry(key: string, options?: CallOptions): Promise<any> {
+		const entry = await this.#entry(this.#known(key), options);
+		return entry === null ? undefined : this.#reading.entry(entry);
+	}
+
+	async has(key: string, options?: CallOptions): Promise<boolean> {
+		return (await this.#entry(this.#known(key), options)) !== null;
+	}
+
+	set(key: string, value: unknown, options: SetOptions = none): Promise<number> {
+		try {
+			const encoded = this.#key(key);
+			const put = this.#drafting.put(encoded, value, options.ttl);
+			const conditions = this.#expect(encoded, options.ifAbsent === true ? 0 : options.ifRevision);
+			const written = this.#write([put], conditions, options, key);
+			return isLater(written) ? written.then(({ revision }) => revision) : Promise.resolve(written.revision);
+		} catch (error) {
+			return Promise.reject(error);
+		}
+	}
+
+	// biome-ignore lint/suspicious/noExplicitAny: see the class
+	getOrSet(key: string, value: unknown, options: SetOptions = none): Promise<any> {
+		return this.#lines.run(`set ${key}`, async () => {
+			const { entry, put } = await this.#swap(key, options, async (encoded, present) => {
+				if (present !== null) return undefined;
+				const given: unknown = await (typeof value === "function" ? (value as () => unknown)() : value);
+				return this.#drafting.put(encoded, given, options.ttl);
+			});
+			return entry === null ? this.#reading.written(put as Put) : this.#reading.data(entry);
+		});
+	}
+
+	update(
+		key: string,
+		// biome-ignore lint/suspicious/noExplicitAny: see the class
+		change: (value: any) => unknown,
+		options: UpdateOptions = none,
+		// biome-ignore lint/suspicious/noExplicitAny: see the class
+	): Promise<any> {
+		return this.#lines.run(`update ${key}`, async () => {
+			const { put } = await this.#swap(key, options, (encoded, entry) => {
+				const decide = (next: unknown): Mutation | undefined => {
+					if (next !== undefined) return this.#drafting.put(encoded, next, options.ttl);
+					return entry === null ? undefined : { op: "delete", key: encoded };
+				};
+				const changed = change(this.#value(encoded, entry));
+				return isLater(changed) ? changed.then(decide) : decide(changed);
+			});
+			return put === undefined ? this.#value(this.#key(key), null) : this.#reading.written(put);
+		});
+	}
+
+	async delete(key: string, options: DeleteOptions = none): Promise<boolean> {
+		const encoded = this.#known(key);
+		const conditions = this.#expect(encoded, options.ifRevision);
+		return (await this.#write([{ op: "delete", key: encoded }], conditions, options, key)).changes > 0;
+	}
+
+	async clear(pattern = "**", options: WriteOptions = none): Promise<number> {
+		let cleared = 0;
+		let deletes: Mutation[] = [];
+		const flush = async (): Promise<void> => {
+			if (deletes.length > 0) cleared += (await this.#write(deletes, [], options, pattern)).changes;
+			deletes = [];
+		};
+		for await (const { key } of this.#list(this.#pattern(pattern), options)) {
+			if (deletes.push({ op: "delete", key }) >= this.#parts.bounds.commitMutations) await flush();
+		}
+		await flush();
+		return cleared;
+	}
+
+	// biome-ignore lint/suspicious/noExplicitAny: see the class
+	async *list(pattern = "**", { limit, after, ...options }: ListOptions = none): AsyncGenerator<any> {
+		const behind = after === undefined ? undefined : this.#key(after);
+		for await (const entry of this.#list({ ...this.#pattern(pattern), limit, after: behind }, options))
+			yield this.#reading.entry(entry);
+	}
+
+	async count(pattern = "**", options: CallOptions = none): Promise<number> {
+		let count = 0;
+		for await (const _ of this.#list(this.#pattern(pattern), options)) count++;
+		return count;
+	}
+
+	// biome-ignore lint/suspicious/noExplicitAny: a number, or a result where bounds are given
+	async increment(key: string, by = 1, options: IncrementOptions = none): Promise<any> {
+		const encoded = this.#known(key);
+		const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY, ttl } = options;
+		const start = this.#reading.rule(encoded).default ?? 0;
+		if (typeof start !== "number")
+			throw refusalError(this.#scope, { ok: false, why: "type", index: 0, entry: null }, key);
+		const add = this.#drafting.add(encoded, by, options);
+		let value = start + by;
+		let ok = Number.isFinite(value) && value >= min && value <= max;
+		let outcome: CommitOutcome | undefined;
+		if (start === 0) {
+			const submitted = this.#submit(this.#drafting.draft([add], [], options), options);
+			outcome = isLater(submitted) ? await submitted : submitted;
+		} else {
+			// The store counts an absent key as 0; a default says otherwise, and only core knows it.
+			const fresh = (): Put | undefined => (ok ? this.#drafting.put(encoded, value, ttl) : undefined);
+			const swapped = await this.#swap(key, options, (_, entry) => (entry === null ? fresh() : add));
+			if (swapped.entry !== null) outcome = swapped.outcome;
+			else if (!ok) outcome = { ok: false, why: "bound", index: 0, entry: null };
+		}
+		if (outcome?.ok === true) {
+			value = outcome.numbers[0] as number;
+			ok = true;
+		} else if (outcome !== undefined) {
+			if (outcome.why !== "bound" || (options.min ?? options.max) === undefined)
+				throw this.#drafting.refusal(outcome, options, 0, key);
+			value = outcome.entry?.value.number ?? start;
+			ok = false;
+		}
+		return (options.min ?? options.max) === undefined ? value : { ok, value };
+	}
+
+	async touch(key: string, ttl: Duration, options: CallOptions = none): Promise<boolean> {
+		const encoded = this.#known(key);
+		const outcome = await this.#submit({ do: [{ op: "touch", key: encoded, ttl: parseTtl(ttl) }] }, options);
+		if (!outcome.ok && outcome.why !== "absent") throw this.#drafting.refusal(outcome, none, 0, key);
+		return outcome.ok;
+	}
+
+	// biome-ignore lint/suspicious/noExplicitAny: see the class
+	async commit<T>(work: (tx: any) => T | Promise<T>, options: WriteOptions = none): Promise<CommitResult<T>> {
+		for (let attempt = 1; ; attempt++) {
+			const tx = new OpenTransaction({
+				reading: this.#reading,
+				drafting: this.#drafting,
+				read: (key) => this.#entry(key, options),
+				list: (under) => this.#under(under, options),
+				now: () => this.#parts.store.now(),
+			});
+			const worked = work(tx);
+			const value = isLater(worked) ? await worked : worked;
+			await tx.settle();
+			const { conditions, mutations } = tx;
+			const submitted = this.#submit(this.#drafting.draft(mutations, conditions, options), options);
+			const outcome = isLater(submitted) ? await submitted : submitted;
+			if (outcome.ok) return { revision: outcome.revision, value };
+			const about = outcome.why === "condition" ? conditions[outcome.index] : mutations[outcome.index];
+			const key = about !== undefined && "key" in about ? (about.key ?? undefined) : undefined;
+			await this.#again(
+				attempt,
+				outcome,
+				conditions.length,
+				options,
+				key === undefined ? key : decodeKey(key),
+			);
+		}
+	}
+
+	async notify(key: string, options: WriteOptions = none): Promise<boolean> {
+		const { put } = await this.#swap(key, options, (encoded, entry) => {
+			if (entry === null) return undefined;
+			const { value, expiresAt } = entry;
+			return {
+				op: "put",
+				key: encoded,
+				value,
+				ttl: expiresAt === null ? null : expiresAt - this.#parts.store.now(),
+			};
+		});
+		return put !== undefined;
+	}
+
+	subscribe(
+		pattern: string,
+		// biome-ignore lint/suspicious/noExplicitAny: see the class
+		listener: (change: any) => unknown,
+		// biome-ignore lint/suspicious/noExplicitAny: see the class
+		options: SubscribeOptions<any, any> = none,
+	): Subscription {
+		const { from, initial = false, throttle = 0, coalesce = "latest", queue = 1000, own = true } = options;
+		const { onReset, signal } = options;
+		if (coalesce === "reset" && onReset === undefined)
+			throw scopeError(
+				this.#scope,
+				"invalid-argument",
+				'coalesce: "reset" needs onReset, which is called then',
+				{
+					key: pattern,
+				},
+			);
+		const gather = parseDuration(throttle, "throttle");
+		const parsed = { from, initial, throttle: gather, coalesce, queue, own, onReset };
+		const subscription = this.#listeners.add(this.#pattern(pattern), listener, parsed);
+		onAbort(signal, () => subscription.stop());
+		return subscription;
+	}
+
+	// biome-ignore lint/suspicious/noExplicitAny: see the class
+	changes({ from, signal }: ChangesOptions = none): AsyncIterable<any> {
+		const following = new Following(this.#feed, this.#parts.store, "changes", from, signal);
+		const records = this.#records(following);
+		const end = records.return.bind(records);
+		// A generator's own `return` waits for the record that is waited for, and does nothing where none ever was.
+		records.return = (value) => {
+			following.stop();
+			return end(value);
+		};
+		return records;
+	}
+
+	// biome-ignore lint/suspicious/noExplicitAny: see the class
+	mirror(pattern = "**", options: MirrorOptions<any, any> = none): LiveMirror {
+		const { initial = [], signal } = options;
+		const parts = { store: this.#parts.store, reading: this.#reading, feed: this.#feed };
+		return new LiveMirror(this.#pattern(pattern), initial as readonly StateEntry[], signal, parts);
+	}
+
+	// biome-ignore lint/suspicious/noExplicitAny: three overloads, told apart by what is given
+	async lock(name: string, options?: any, work?: (lease: Lease) => unknown): Promise<any> {
+		const bare = typeof options === "function";
+		const given = bare ? (options as (lease: Lease) => unknown) : work;
+		const lease = await this.#locks.take(name, bare ? none : (options as LockOptions));
+		if (given === undefined) return lease;
+		try {
+			return await given(lease);
+		} finally {
+			await lease.release();
+		}
+	}
+
+	tryLock(name: string, options?: LockRequest): Promise<LockAttempt> {
+		return this.#locks.try(name, options);
+	}
+
+	async drop(options?: CallOptions): Promise<void> {
+		await this.#parts.store.ask(this.#scope, (backend) => backend.drop(this.#scope), options);
+	}
+
+	/** An application's key, encoded; its errors name the scope. */
+	#key(key: string): string {
+		try {
+			return encodeKey(key);
+		} catch (error) {
+			throw this.#reading.located(error, String(key));
+		}
+	}
+
+	/** The same, for calls that do not look at the key's rule anyway. */
+	#known(key: string): string {
+		const encoded = this.#key(key);
+		this.#reading.rule(encoded);
+		return encoded;
+	}
+
+	#pattern(pattern: string): Pattern {
+		try {
+			return compilePattern(pattern);
+		} catch (error) {
+			throw this.#reading.located(error, String(pattern));
+		}
+	}
+
+	#value(key: string, entry: Entry | null | undefined): unknown {
+		return entry ? this.#reading.data(entry) : this.#reading.rule(key).default;
+	}
+
+	#read(keys: readonly string[], options: Patience | undefined): Soon<ReadAnswer> {
+		this.#keepSession();
+		return andThen(this.#parts.reader.read(this.#scope, keys, options), (answer) => {
+			this.#lane.seen(answer.head);
+			return answer;
+		});
+	}
+
+	async #entry(key: string, options: Patience | undefined): Promise<Entry | null> {
+		const read = this.#read([key], options);
+		return (isLater(read) ? await read : read).entries[0] ?? null;
+	}
+
+	#list(listed: Listed, options: Patience): AsyncGenerator<Entry, void> {
+		this.#keepSession();
+		const read = this.#parts.reader.read.bind(this.#parts.reader, this.#scope);
+		return listEntries({ store: this.#parts.store, scope: this.#scope, read }, listed, options);
+	}
+
+	async #under(under: string, options: Patience): Promise<Entry[]> {
+		const found: Entry[] = [];
+		const everything = { exact: undefined, span: spanUnder(under), matches: () => true };
+		for await (const entry of this.#list(everything, options)) found.push(entry);
+		return found;
+	}
+
+	async *#records(following: Following): AsyncGenerator {
+		for await (const followed of following) {
+			if ("record" in followed) {
+				const record = this.#reading.record(followed.record);
+				// What locks write is nobody else's business.
+				if (record.changes.length + record.events.length > 0) yield record;
+			} else if ("state" in followed) {
+				const { entries, revision } = followed.state;
+				yield { type: "reset", revision, entries: entries.map((entry) => this.#reading.entry(entry)) };
+			}
+		}
+	}
+
+	/** Reading a session keeps it, too; a touch for each read would be waste. */
+	#keepSession(): void {
+		const { store } = this.#parts;
+		if (this.slide === undefined || store.clock.monotonic() - this.#slid < this.slide / 10) return;
+		const kept = (async () => this.#submit({ do: [] }))();
+		kept.catch((error: unknown) => store.report(error, "a session could not be kept alive", this.#scope));
+	}
+
+	#expect(key: string, revision: number | undefined): Condition[] {
+		return revision === undefined ? [] : [{ key, revision }];
+	}
+
+	/** Writes what is decided by what is there, and decides again where that has changed meanwhile. */
+	async #swap(
+		key: string,
+		options: WriteOptions,
+		decide: (encoded: string, entry: Entry | null) => Soon<Mutation | undefined>,
+	): Promise<{ readonly entry: Entry | null; readonly put?: Put; readonly outcome?: CommitOutcome }> {
+		const encoded = this.#known(key);
+		const read = this.#read([encoded], options);
+		let entry = (isLater(read) ? await read : read).entries[0] ?? null;
+		for (let attempt = 1; ; attempt++) {
+			const decided = decide(encoded, entry);
+			const mutation = isLater(decided) ? await decided : decided;
+			if (mutation === undefined) return { entry };
+			const conditions = this.#expect(encoded, entry?.revision ?? 0);
+			const submitted = this.#submit(this.#drafting.draft([mutation], conditions, options), options);
+			const outcome = isLater(submitted) ? await submitted : submitted;
+			if (outcome.ok || outcome.why === "bound")
+				return mutation.op === "put" ? { entry, put: mutation, outcome } : { entry, outcome };
+			await this.#again(attempt, outcome, conditions.length, options, key);
+			entry = outcome.entry;
+		}
+	}
+
+	/** Writes, and makes a refusal an error. */
+	#write(
+		mutations: readonly Mutation[],
+		conditions: readonly Condition[],
+		options: WriteOptions = none,
+		key?: string,
+	): Soon<Committed> {
+		const submitted = this.#submit(this.#drafting.draft(mutations, conditions, options), options);
+		// A closure only where it is needed.
+		if (!isLater(submitted) && submitted.ok) return submitted;
+		const judge = (outcome: CommitOutcome): Committed => {
+			if (outcome.ok) return outcome;
+			throw this.#drafting.refusal(outcome, options, conditions.length, key);
+		};
+		return isLater(submitted) ? submitted.then(judge) : judge(submitted);
+	}
+
+	#submit(draft: Draft, patience?: Patience, closing = false): Soon<CommitOutcome> {
+		const { store, committer } = this.#parts;
+		if (!closing) store.assertOpen(this.#scope);
+		let mutations = draft.do;
+		if (this.slide !== undefined) {
+			mutations = [...mutations, { op: "touch", key: null, ttl: this.slide }];
+			this.#slid = store.clock.monotonic();
+		}
+		// A session's own deadline is not the application's to count.
+		const bytes = this.#drafting.measure(draft.do);
+		const { origin } = store;
+		const id = this.#prefix + ++this.#commits;
+		// Most commits have nothing else; copying a draft of any shape costs more than the rest of this.
+		const commit = isPlain(draft) ? { do: mutations, id, origin } : { ...draft, do: mutations, id, origin };
+		return committer.submit(this.#lane, commit, bytes, patience);
+	}
+
+	/** Waits a little before another attempt, longer each time and at random, so that those who conflict don't meet again. */
+	async #again(
+		attempt: number,
+		outcome: CommitOutcome & { readonly ok: false },
+		conditions: number,
+		options: WriteOptions,
+		key?: string,
+	): Promise<void> {
+		if (!this.#drafting.isStale(outcome, conditions) || attempt === maxAttempts)
+			throw this.#drafting.refusal(outcome, options, conditions, key);
+		options.signal?.throwIfAborted();
+		const { clock, random } = this.#parts.store;
+		if (attempt < 3) return;
+		await new Promise<void>(
+			(resolve) => void clock.after(random() * Math.min(2 ** (attempt - 2), 100), resolve),
+		);
+	}
+}

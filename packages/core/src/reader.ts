@@ -1,0 +1,92 @@
+/** Reads: what one turn of the event loop asks goes to the store together, each scope once. */
+import type { Failure, ReadAnswer, ScopeId, Soon } from "./backend.js";
+import type { HoldfastError } from "./error.js";
+import { isLater } from "./soon.js";
+import { failureError, type Patience, type Store } from "./store.js";
+
+interface Waiter {
+	readonly keys: readonly string[];
+	resolve(answer: ReadAnswer): void;
+	reject(error: HoldfastError): void;
+}
+
+/** A manager's reads. */
+export class Reader {
+	readonly #store: Store;
+	#waiting = new Map<ScopeId, Waiter[]>();
+
+	constructor(store: Store) {
+		this.#store = store;
+	}
+
+	/** Reads entries of one scope at one instant; at once where the store answers at once. */
+	read(scope: ScopeId, keys: readonly string[], patience?: Patience): Soon<ReadAnswer> {
+		const store = this.#store;
+		store.assertOpen(scope);
+		patience?.signal?.throwIfAborted();
+		if (store.immediate) return this.ask(scope, keys, patience);
+		const { promise, resolve, reject } = Promise.withResolvers<ReadAnswer>();
+		const waiters = this.#waiting.get(scope) ?? [];
+		waiters.push({ keys, resolve, reject });
+		this.#waiting.set(scope, waiters);
+		store.atTurn("reads", () => this.#flush());
+		return this.#patiently(scope, promise, patience);
+	}
+
+	/** The same by a call of its own, also while the manager closes. */
+	ask(scope: ScopeId, keys: readonly string[], patience?: Patience): Soon<ReadAnswer> {
+		const answer = this.#store.askOne((backend) => backend.read([{ scope, keys }])[0]);
+		if (!isLater(answer)) return this.#judge(answer, scope);
+		const judged = answer.then((late) => this.#judge(late, scope));
+		return this.#patiently(scope, judged, patience);
+	}
+
+	#patiently(
+		scope: ScopeId,
+		answer: Promise<ReadAnswer>,
+		patience: Patience | undefined,
+	): Promise<ReadAnswer> {
+		return this.#store.within(answer, patience, () => {
+			const error = this.#store.timedOut(scope);
+			this.#store.fail(error);
+			return error;
+		});
+	}
+
+	#judge(answer: ReadAnswer | Failure, scope: ScopeId): ReadAnswer {
+		if (!("failed" in answer)) {
+			this.#store.learn(answer.now);
+			return answer;
+		}
+		const error = failureError(
+			{ ...answer, failed: answer.failed === "unknown" ? "unavailable" : answer.failed },
+			scope,
+		);
+		this.#store.fail(error);
+		throw error;
+	}
+
+	#flush(): void {
+		const gathered = [...this.#waiting];
+		this.#waiting = new Map();
+		const asks = gathered.map(([scope, waiters]) => ({
+			scope,
+			keys: [...new Set(waiters.flatMap(({ keys }) => keys))],
+		}));
+		const answers = this.#store.askAll((backend) => backend.read(asks), asks.length);
+		for (const [i, [scope, waiters]] of gathered.entries()) {
+			Promise.resolve(answers[i] as Soon<ReadAnswer | Failure>)
+				.then((late) => this.#judge(late, scope))
+				.then(
+					(answer) => {
+						const found = new Map(asks[i]?.keys.map((key, at) => [key, answer.entries[at]]));
+						for (const { keys, resolve } of waiters)
+							resolve({ ...answer, entries: keys.map((key) => found.get(key) ?? null) });
+					},
+					(error: HoldfastError) => {
+						for (const { reject } of waiters) reject(error);
+					},
+				);
+		}
+	}
+}

@@ -1,0 +1,152 @@
+/** Entries as the application sees them: decoded, migrated, validated, and the same reference until they change. */
+import type { Change, Entry, EventFact, LogRecord } from "./backend.js";
+import { isHoldfastError } from "./error.js";
+import type { StateEvent } from "./events.js";
+import type { FieldRule } from "./field.js";
+import { decodeKey, reservedUnder } from "./key.js";
+import type { StateEntry } from "./scope.js";
+import type { FieldRules, StateRules } from "./state.js";
+import { type Store, scopeError } from "./store.js";
+import type { StateChange } from "./subscription.js";
+
+interface Known {
+	readonly revision: number;
+	readonly data: WeakRef<object>;
+}
+
+/** Reads what a store holds of one scope by the rules of its kind. */
+export class Reading {
+	readonly scope: string;
+	readonly #store: Store;
+	readonly #fields: FieldRules;
+	readonly #state: StateRules;
+	// What a store holds as text is decoded at each read: who still holds the data of the same revision must get that again.
+	readonly #known = new Map<string, Known>();
+	readonly #forget = new FinalizationRegistry<string>((key) => {
+		if (this.#known.get(key)?.data.deref() === undefined) this.#known.delete(key);
+	});
+
+	constructor(scope: string, store: Store, state: StateRules, kind: string) {
+		this.scope = scope;
+		this.#store = store;
+		this.#state = state;
+		this.#fields = state.kind(kind);
+	}
+
+	/** The rule of an encoded key. */
+	rule(key: string): FieldRule {
+		return this.#locate(key, () => this.#fields.at(key));
+	}
+
+	/** The rule of an encoded event type. */
+	eventRule(type: string): FieldRule {
+		return this.#locate(type, () => this.#state.event(type));
+	}
+
+	/** An entry's data. Throws `schema-mismatch` where it no longer fits. */
+	data(entry: Entry): unknown {
+		const { key, revision, value } = entry;
+		if (value.given) return this.#read(key, entry);
+		const known = this.#known.get(key);
+		const held = known?.revision === revision ? known.data.deref() : undefined;
+		if (held !== undefined) return held;
+		const data = this.#read(key, entry);
+		if (typeof data === "object" && data !== null) {
+			this.#known.set(key, { revision, data: new WeakRef(data) });
+			this.#forget.register(data, key);
+		}
+		return data;
+	}
+
+	/** What was just written of a value. */
+	written({ key, value }: Pick<Entry, "key" | "value">): unknown {
+		return this.#fields.at(key).read(value, this.#store.codec);
+	}
+
+	/** An entry with everything that is known of it. */
+	entry(entry: Entry): StateEntry {
+		const { key, revision, createdRevision, expiresAt, metadata } = entry;
+		return { key: decodeKey(key), value: this.data(entry), revision, createdRevision, expiresAt, metadata };
+	}
+
+	/** A change as listeners hear it. */
+	change(
+		{ type, key, entry }: Change,
+		{ revision, origin, metadata }: Pick<LogRecord, "revision" | "origin" | "metadata">,
+		replayed = false,
+	): StateChange {
+		const base = { key: decodeKey(key), revision, metadata, own: origin === this.#store.origin, replayed };
+		return entry === null
+			? { ...base, type: type === "expire" ? type : "delete", value: undefined }
+			: { ...base, type: "set", value: this.data(entry), expiresAt: entry.expiresAt };
+	}
+
+	/** The type of a fact, as the application writes it. */
+	eventType({ type }: EventFact): string {
+		return decodeKey(type);
+	}
+
+	/** A fact as listeners hear it. */
+	event(fact: EventFact, record: LogRecord): StateEvent {
+		const { type, payload } = fact;
+		const { revision, time, metadata, origin } = record;
+		const data = this.#locate(type, () => this.#state.event(type).read(payload, this.#store.codec));
+		return {
+			type: decodeKey(type),
+			payload: data,
+			revision,
+			time,
+			metadata,
+			own: origin === this.#store.origin,
+		};
+	}
+
+	/** A whole commit. */
+	record(record: LogRecord) {
+		const { revision, previous, id, time, metadata, quiet, origin } = record;
+		return {
+			type: "commit" as const,
+			revision,
+			previous,
+			id,
+			time,
+			metadata,
+			own: origin === this.#store.origin,
+			quiet,
+			changes: record.changes
+				.filter(({ key }) => !key.startsWith(reservedUnder))
+				.map((change) => this.change(change, record)),
+			events: record.events.map((fact) => this.event(fact, record)),
+		};
+	}
+
+	#read(key: string, { value }: Entry): unknown {
+		// On the hot path: no closure, no look-up of the rule where the value was checked by it.
+		try {
+			return this.#fields.at(key).read(value, this.#store.codec);
+		} catch (error) {
+			throw this.located(error, key);
+		}
+	}
+
+	#locate<T>(key: string, work: () => T): T {
+		try {
+			return work();
+		} catch (error) {
+			throw this.located(error, key);
+		}
+	}
+
+	/** An error that says which scope and key it is about. */
+	located(error: unknown, key: string): unknown {
+		if (isHoldfastError(error)) {
+			if (error.scope !== undefined) return error;
+			const { message, code, issues, cause } = error;
+			return scopeError(this.scope, code, message, { key: error.key ?? decodeKey(key), issues, cause });
+		}
+		return scopeError(this.scope, "schema-mismatch", "the stored value can't be decoded, see cause", {
+			key: decodeKey(key),
+			cause: error,
+		});
+	}
+}

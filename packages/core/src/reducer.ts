@@ -1,0 +1,322 @@
+/**
+ * What a batch does to a scope: one deterministic function without input or output, the same for every store that runs it (memory,
+ * browser, SQL). Redis says it again in Lua and is tested against this.
+ */
+import type {
+	Add,
+	Amount,
+	Batch,
+	BatchAnswer,
+	Change,
+	Commit,
+	CommitOutcome,
+	Condition,
+	Entry,
+	EventFact,
+	Json,
+	LogRecord,
+	Mutation,
+	Refused,
+	Retention,
+} from "./backend.js";
+import { lockUnder } from "./key.js";
+import { givenValue } from "./value.js";
+
+/** How many due entries one batch expires at most, besides those that it names. */
+export const sweepLimit = 1000;
+
+/** Revision sums of a listing are taken modulo this. */
+export const sumModulus = 2 ** 52;
+
+/** A listing in two numbers: how many live entries, and their revisions summed modulo 2^52. */
+export interface Tally {
+	readonly count: number;
+	readonly sum: number;
+}
+
+/**
+ * A scope as the reducer sees it: a store loads what the batch can touch, lets {@link evaluate} work on it, and writes what changed.
+ * Entries past their deadline stay until they are swept; only the reducer decides what counts as live.
+ */
+export interface ScopeState {
+	/** The last revision, 0 where the scope is absent. */
+	head: number;
+	/** The revision of the last record with events. */
+	eventsHead: number;
+	/** The scope's own deadline. */
+	deadline: number | null;
+	/** The seal's note, `undefined` where it is not sealed. */
+	seal: Json | undefined;
+	keep: Retention | undefined;
+	get(key: string): Entry | undefined;
+	/** Adds or replaces an entry. */
+	put(entry: Entry): void;
+	remove(key: string): void;
+	/** Entries whose deadline has come, earliest first. */
+	due(now: number, limit: number): readonly Entry[];
+	/** The earliest deadline of its entries. */
+	next(): number | null;
+	/** The latest deadline of entries whose key starts so; 0 where there is none. */
+	latest(under: string): number;
+	/** The live entries under a prefix (see {@link spanUnder}). */
+	tally(under: string, now: number): Tally;
+	/** Forgets everything: entries, logs, head, deadline. */
+	clear(): void;
+	/** Whether the store has room for what a commit writes. */
+	hasRoom(commit: Commit): boolean;
+}
+
+/** What a batch did. */
+export interface Evaluation {
+	readonly answer: BatchAnswer;
+	/** The records that it made, to be logged and pushed in order. */
+	readonly records: readonly LogRecord[];
+	/** Whether the scope was found past its deadline and cleared: who watches it must look at the head. */
+	readonly ended: boolean;
+}
+
+/** Whether an entry is visible at an instant. */
+export const isLive = (entry: Entry, now: number): boolean =>
+	entry.expiresAt === null || now < entry.expiresAt;
+
+/** When a scope with a deadline of its own ends: a live lock holds it open until the lock ends. */
+export const endOfScope = (state: Pick<ScopeState, "deadline" | "latest">): number =>
+	state.deadline === null ? Number.POSITIVE_INFINITY : Math.max(state.deadline, state.latest(lockUnder));
+
+/** Whether a scope is past its end. Reads must take such a scope for absent. */
+export const isOver = (state: Pick<ScopeState, "deadline" | "latest" | "seal">, now: number): boolean =>
+	state.deadline !== null && now >= state.deadline && state.seal === undefined && now >= endOfScope(state);
+
+/** The scope's next deadline, as answers carry it. */
+export function nextDeadline(state: ScopeState): number | null {
+	if (state.seal !== undefined) return null;
+	const next = Math.min(state.next() ?? Number.POSITIVE_INFINITY, endOfScope(state));
+	return Number.isFinite(next) ? next : null;
+}
+
+/** Adds to a tally. */
+export const addToTally = ({ count, sum }: Tally, revision: number): Tally => ({
+	count: count + 1,
+	// Revisions may pass the modulus: the sum of two must stay below 2^53.
+	sum: (sum + (revision % sumModulus)) % sumModulus,
+});
+
+const amount = (given: Amount, now: number): number => (typeof given === "number" ? given : now + given.now);
+
+const advance = (state: ScopeState, batch: Batch, now: number): number =>
+	Math.max(Math.max(state.head, batch.floor) + batch.step, Math.floor(now * 1000));
+
+const nothing: readonly never[] = [];
+
+/** Adds to a list that its first item makes: most have one, the log keeps thousands of them, and what is pushed to has room for seventeen. */
+function added<T>(list: T[] | undefined, item: T): T[] {
+	if (list === undefined) return [item];
+	list.push(item);
+	return list;
+}
+
+const keyOf = (part: Condition | Mutation): string | undefined =>
+	"key" in part ? (part.key ?? undefined) : undefined;
+
+function append(
+	state: ScopeState,
+	revision: number,
+	now: number,
+	commit: Omit<Commit, "do">,
+	changes: readonly Change[],
+	events: readonly EventFact[],
+): LogRecord {
+	const record: LogRecord = {
+		revision,
+		previous: state.head,
+		id: commit.id,
+		time: now,
+		origin: commit.origin,
+		metadata: commit.metadata,
+		quiet: commit.quiet ?? false,
+		changes,
+		events,
+		previousEvents: state.eventsHead,
+	};
+	state.head = revision;
+	if (events.length > 0) state.eventsHead = revision;
+	return record;
+}
+
+function sweep(state: ScopeState, batch: Batch, now: number, made: Made): void {
+	if ((state.next() ?? Number.POSITIVE_INFINITY) > now) return;
+	const due = new Set(state.due(now, sweepLimit).map((entry) => entry.key));
+	for (const commit of batch.commits)
+		for (const part of [...(commit.if ?? []), ...commit.do]) {
+			const key = keyOf(part);
+			const entry = key === undefined ? undefined : state.get(key);
+			if (entry !== undefined && !isLive(entry, now)) due.add(entry.key);
+		}
+	if (due.size === 0) return;
+	const changes = Array.from(due, (key): Change => ({ type: "expire", key, entry: null }));
+	for (const key of due) state.remove(key);
+	const revision = advance(state, batch, now);
+	const record = append(state, revision, now, { id: `expire-${revision}` }, changes, nothing);
+	made.records = added(made.records, record);
+}
+
+const refused = (why: Refused["why"], index: number, entry: Entry | undefined, note?: Json): Refused =>
+	note === undefined
+		? { ok: false, why, index, entry: entry ?? null }
+		: { ok: false, why, index, entry: entry ?? null, note };
+
+function liveEntry(state: ScopeState, key: string, now: number): Entry | undefined {
+	const entry = state.get(key);
+	return entry !== undefined && isLive(entry, now) ? entry : undefined;
+}
+
+/** Judges everything of a commit before any of it is applied (its mutations are of different keys, so none sees another): the sums of its Adds. */
+function plan(state: ScopeState, commit: Commit, now: number): readonly number[] | Refused {
+	if (state.seal !== undefined && commit.do[0]?.op !== "seal")
+		return refused("sealed", 0, undefined, state.seal);
+	const conditions = commit.if;
+	if (conditions !== undefined)
+		for (let i = 0; i < conditions.length; i++) {
+			const condition = conditions[i] as Condition;
+			if ("key" in condition) {
+				const entry = liveEntry(state, condition.key, now);
+				if ((entry?.revision ?? 0) !== condition.revision) return refused("condition", i, entry);
+			} else {
+				const { count, sum } = state.tally(condition.under, now);
+				if (count !== condition.count || sum !== condition.sum) return refused("condition", i, undefined);
+			}
+		}
+	let numbers: number[] | undefined;
+	for (let i = 0; i < commit.do.length; i++) {
+		const mutation = commit.do[i] as Mutation;
+		if (mutation.op === "touch") {
+			const { key } = mutation;
+			const there =
+				key === null
+					? state.head > 0 || commit.do.some(({ op }) => op === "put" || op === "add" || op === "emit")
+					: liveEntry(state, key, now);
+			if (there === undefined || there === false) return refused("absent", i, undefined);
+		} else if (mutation.op === "add") {
+			const entry = liveEntry(state, mutation.key, now);
+			const current = entry?.value.number;
+			if (entry !== undefined && current === undefined) return refused("type", i, entry);
+			const next = sumOf(mutation, current, now);
+			if (next === undefined) return refused("bound", i, entry);
+			numbers = added(numbers, next);
+		}
+	}
+	if (!state.hasRoom(commit)) return refused("full", 0, undefined);
+	return numbers ?? nothing;
+}
+
+function sumOf({ by, base, min, max }: Add, current: number | undefined, now: number): number | undefined {
+	const from = base === undefined ? (current ?? 0) : Math.max(current ?? 0, amount(base, now));
+	const next = from + by;
+	if (!Number.isFinite(next)) return undefined;
+	if (min !== undefined && next < amount(min, now)) return undefined;
+	if (max !== undefined && next > amount(max, now)) return undefined;
+	return next;
+}
+
+/** Writes an entry. */
+function write(
+	state: ScopeState,
+	{ metadata }: Commit,
+	revision: number,
+	key: string,
+	value: Entry["value"],
+	expiresAt: number | null,
+	before: Entry | undefined,
+): Change {
+	const createdRevision = before?.createdRevision ?? revision;
+	const entry: Entry = { key, value, revision, createdRevision, expiresAt, metadata };
+	state.put(entry);
+	return { type: "set", key, entry };
+}
+
+function apply(state: ScopeState, commit: Commit, batch: Batch, now: number, made: Made): CommitOutcome {
+	const numbers = plan(state, commit, now);
+	if ("ok" in numbers) return numbers;
+	const revision = advance(state, batch, now);
+	const born = state.head === 0;
+	let changes: Change[] | undefined;
+	let events: EventFact[] | undefined;
+	let sums = 0;
+	for (const mutation of commit.do) {
+		switch (mutation.op) {
+			case "put": {
+				const { key, value, ttl } = mutation;
+				const expiresAt = ttl === null ? null : now + ttl;
+				changes = added(changes, write(state, commit, revision, key, value, expiresAt, state.get(key)));
+				break;
+			}
+			case "add": {
+				const { key, ttl } = mutation;
+				const before = state.get(key);
+				const expiresAt = ttl === undefined ? (before?.expiresAt ?? null) : now + ttl;
+				const sum = givenValue(numbers[sums++]);
+				changes = added(changes, write(state, commit, revision, key, sum, expiresAt, before));
+				break;
+			}
+			case "delete":
+				if (state.get(mutation.key) === undefined) break;
+				state.remove(mutation.key);
+				changes = added(changes, { type: "delete", key: mutation.key, entry: null });
+				break;
+			case "touch": {
+				const until = now + mutation.ttl;
+				if (mutation.key === null) {
+					if (born || state.deadline !== null) state.deadline = Math.max(state.deadline ?? 0, until);
+					break;
+				}
+				const entry = state.get(mutation.key) as Entry;
+				if (entry.expiresAt !== null && until > entry.expiresAt) state.put({ ...entry, expiresAt: until });
+				break;
+			}
+			case "emit":
+				events = added(events, { type: mutation.type, payload: mutation.payload });
+				break;
+			case "seal":
+				state.seal = mutation.note ?? undefined;
+		}
+	}
+	if (changes === undefined && events === undefined)
+		return { ok: true, revision: state.head, changes: 0, numbers };
+	made.records = added(
+		made.records,
+		append(state, revision, now, commit, changes ?? nothing, events ?? nothing),
+	);
+	return { ok: true, revision, changes: changes?.length ?? 0, numbers };
+}
+
+/** What a batch did so far. */
+interface Made {
+	records: LogRecord[] | undefined;
+	ended: boolean;
+}
+
+/** Ends a scope whose time has come, and expires what is due in one that lives. */
+function settle(state: ScopeState, batch: Batch, now: number, made: Made): void {
+	if (isOver(state, now)) {
+		state.clear();
+		// What the batch recorded before went with the rest.
+		made.records = undefined;
+		made.ended = true;
+	}
+	if (state.seal === undefined) sweep(state, batch, now, made);
+}
+
+/** Runs a batch on a scope: sweeps what is due, then judges and applies each commit on its own. */
+export function evaluate(state: ScopeState, batch: Batch, now: number): Evaluation {
+	const made: Made = { records: undefined, ended: false };
+	settle(state, batch, now, made);
+	if (batch.commits.length > 0) state.keep = batch.keep;
+	const outcomes = batch.commits.map((commit) => {
+		const outcome = apply(state, commit, batch, now, made);
+		// What came due under the seal is due now, before the batch's next commit.
+		if (commit.do[0]?.op === "seal") settle(state, batch, now, made);
+		return outcome;
+	});
+	const answer = { head: state.head, now, next: nextDeadline(state), outcomes };
+	return { answer, records: made.records ?? nothing, ended: made.ended };
+}

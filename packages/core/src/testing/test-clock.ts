@@ -1,0 +1,107 @@
+/** Time that tests own: the machine's time plus what they add to it. */
+import { type Cancel, type Clock, systemClock } from "../clock.js";
+
+interface Timer {
+	readonly at: number;
+	readonly callback: () => void;
+	readonly background: boolean;
+	cancel: Cancel;
+}
+
+/** Options of {@link TestClock}. */
+export interface TestClockOptions {
+	/** How far its wall clock is from the machine's, in ms: nobody must rely on two clocks agreeing. Default 0. */
+	readonly skew?: number;
+}
+
+/**
+ * A clock that runs on real time and can be put forward: no test sleeps, and what needs no help (a retry after 20 ms) just happens.
+ *
+ * @example
+ * ```ts
+ * const clock = new TestClock();
+ * const backend = memory({ clock });
+ * clock.jump(60_000); // a minute later
+ * ```
+ */
+export class TestClock implements Clock {
+	readonly #skew: number;
+	readonly #timers = new Set<Timer>();
+	#ahead = 0;
+
+	constructor({ skew = 0 }: TestClockOptions = {}) {
+		this.#skew = skew;
+	}
+
+	now(): number {
+		return systemClock.now() + this.#skew + this.#ahead;
+	}
+
+	monotonic(): number {
+		return systemClock.monotonic() + this.#ahead;
+	}
+
+	after(ms: number, callback: () => void, background = false): Cancel {
+		const timer: Timer = {
+			at: this.monotonic() + Math.max(ms, 0),
+			callback,
+			background,
+			cancel: () => {},
+		};
+		this.#timers.add(timer);
+		this.#arm(timer);
+		return () => {
+			timer.cancel();
+			this.#timers.delete(timer);
+		};
+	}
+
+	/** How many timers wait: 0 once everything that was started has ended. */
+	get waiting(): number {
+		return this.#timers.size;
+	}
+
+	/** How long until the next timer, in ms; `null` if none waits. */
+	get untilNext(): number | null {
+		const next = this.#earliest();
+		return next === undefined ? null : Math.max(0, next.at - this.monotonic());
+	}
+
+	/**
+	 * Puts time forward at once and then fires what became due, in order: what happens to a process that stood still so long. To let time pass
+	 * for a running one, jump from timer to timer ({@link TestClock.untilNext}), and let it work in between.
+	 */
+	jump(ms: number): void {
+		this.#ahead += ms;
+		for (;;) {
+			const next = this.#earliest();
+			if (next === undefined || next.at > this.monotonic()) break;
+			this.#fire(next);
+		}
+		for (const timer of this.#timers) this.#arm(timer);
+	}
+
+	#earliest(): Timer | undefined {
+		let earliest: Timer | undefined;
+		for (const timer of this.#timers) if (earliest === undefined || timer.at < earliest.at) earliest = timer;
+		return earliest;
+	}
+
+	#arm(timer: Timer): void {
+		timer.cancel();
+		// Rounded up: engines cut the fraction off and would call early.
+		const wait = Math.ceil(timer.at - this.monotonic());
+		timer.cancel = systemClock.after(wait, () => this.#due(timer), timer.background);
+	}
+
+	#due(timer: Timer): void {
+		// Node calls up to a millisecond early.
+		if (timer.at > this.monotonic()) this.#arm(timer);
+		else this.#fire(timer);
+	}
+
+	#fire(timer: Timer): void {
+		timer.cancel();
+		if (this.#timers.delete(timer)) timer.callback();
+	}
+}
