@@ -1,0 +1,40 @@
+/** What an error of Redis, or of its client, says about a call: whether it can have been applied. */
+import type { Failure } from "@holdfast/core";
+
+/** The server's refusals that come before anything is written, and pass: it loads, fails over, or is stuck in a script. */
+const passing = /^(LOADING|READONLY|MASTERDOWN|MISCONF|NOREPLICAS|BUSY|CLUSTERDOWN|TRYAGAIN)\b/;
+
+/** Those that last until somebody changes the server, the user or the address. */
+const lasting = /^(NOAUTH|NOPERM|WRONGPASS|MOVED|CROSSSLOT|ERR unknown command)/;
+
+/** ioredis, where a command finds no connection and must not queue: it was not written. */
+const notWritten = "Stream isn't writeable";
+
+/** An error of our own about a call that was not answered. */
+export class Unanswered extends Error {
+	readonly failed: "unavailable" | "unknown" | "busy";
+
+	constructor(failed: Unanswered["failed"], message: string) {
+		super(message);
+		this.failed = failed;
+	}
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Whether the command certainly never left this process. */
+export const isUnsent = (error: unknown): boolean => messageOf(error).startsWith(notWritten);
+
+/** Whether the server has no memory for it: nothing was written. */
+export const isOutOfMemory = (error: unknown): boolean => messageOf(error).startsWith("OOM");
+
+/** The failure that an error is. What may have been applied is `unknown`: also a script that broke off, since Redis takes nothing back. */
+export function failureOf(cause: unknown): Failure {
+	if (cause instanceof Unanswered) return { failed: cause.failed, message: cause.message, cause };
+	const said = messageOf(cause);
+	if (isUnsent(cause)) return { failed: "unavailable", message: "Redis is out of reach", cause };
+	if (passing.test(said)) return { failed: "unavailable", message: `Redis refused: ${said}`, cause };
+	if (lasting.test(said) || isOutOfMemory(cause))
+		return { failed: "refused", message: `Redis refused: ${said}`, cause };
+	return { failed: "unknown", message: `Redis did not answer: ${said}`, cause };
+}

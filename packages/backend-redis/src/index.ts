@@ -1,0 +1,6 @@
+/**
+ * Redis as a backend of Holdfast.
+ *
+ * @packageDocumentation
+ */
+export { type RedisOptions, redis } from "./redis.js";

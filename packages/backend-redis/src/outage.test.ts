@@ -1,0 +1,219 @@
+import { once } from "node:events";
+import { createStateManager, isHoldfastError, type StateManager } from "@holdfast/core";
+import { Client, put } from "@holdfast/core/testing";
+import { Redis } from "ioredis";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
+import { type RedisOptions, redis } from "./redis.js";
+import { RedisServer } from "./redis-server.js";
+
+let server: RedisServer;
+
+beforeEach(async () => {
+	server = await RedisServer.start();
+});
+
+afterEach(() => server.stop());
+
+function manager(options: RedisOptions = {}): StateManager {
+	const made = createStateManager({ backend: redis(server.url, options) });
+	onTestFinished(async () => void (await made.close({ timeout: 100 })));
+	return made;
+}
+
+const codeOf = (answer: Promise<unknown>): Promise<unknown> =>
+	answer.then(
+		() => "done",
+		(error) => (isHoldfastError(error) ? error.code : error),
+	);
+
+async function within(ms: number, answer: Promise<unknown>): Promise<unknown> {
+	const started = performance.now();
+	const given = await answer;
+	expect(performance.now() - started).toBeLessThan(ms);
+	return given;
+}
+
+/** Watches a key; what it answers resolves once the key has this value. */
+async function until(
+	scope: StateManager["shared"],
+	key: string,
+	value: unknown,
+): Promise<() => Promise<void>> {
+	const { promise, resolve } = Promise.withResolvers<void>();
+	const watching = scope.subscribe(key, (change) => {
+		if (change.value === value) resolve();
+	});
+	onTestFinished(() => watching.stop());
+	await watching.ready;
+	return () => promise;
+}
+
+test("a server that is down is `unavailable` within a stated time, and is found again without a restart", async () => {
+	const { shared } = manager({ connectWithin: 300 });
+	await shared.set("n", 1);
+	const heard = await until(shared, "n", 3);
+	await server.kill();
+	expect(await within(1000, codeOf(shared.get("n")))).toBe("unavailable");
+	expect(await within(1000, codeOf(shared.set("n", 2)))).toBe("unavailable");
+	expect(await within(1000, codeOf(shared.count()))).toBe("unavailable");
+	await server.run();
+	const other = manager();
+	await other.shared.set("n", 3);
+	await heard();
+	expect(await shared.get("n")).toBe(3);
+});
+
+test("a call that waits for a connection goes through once there is one", async () => {
+	const { shared } = manager({ connectWithin: "5s" });
+	await shared.set("n", 1);
+	await server.kill();
+	const asked = shared.increment("n");
+	await server.run();
+	expect(await asked).toBe(2);
+});
+
+test("what waits for Redis is bounded", async () => {
+	const { shared } = manager({ connectWithin: 200, unanswered: 2 });
+	await shared.set("n", 1);
+	await server.kill();
+	const backend = redis(server.url, { connectWithin: 200, unanswered: 2 });
+	const asks = ["a", "b", "c"].map((id) => ({ scope: `bound/room/${id}`, keys: [] }));
+	const full = await Promise.all(backend.read(asks));
+	expect(full.map((answer) => "failed" in answer && answer.failed)).toEqual(["busy", "busy", "busy"]);
+	const fits = await Promise.all(backend.read(asks.slice(1)));
+	expect(fits.map((answer) => "failed" in answer && answer.failed)).toEqual(["unavailable", "unavailable"]);
+	await backend.close();
+});
+
+test("calls to a server that is frozen settle, what was handed over as unknown, and close settles", async () => {
+	const backend = redis(server.url, { answerWithin: 300 });
+	const made = createStateManager({ backend, timeout: 600 });
+	const { shared } = made;
+	await shared.set("n", 1);
+	server.freeze();
+	expect(await within(1500, codeOf(shared.set("n", 2)))).toBe("outcome-unknown");
+	expect(await within(1500, codeOf(shared.get("n")))).toMatch(/timeout|unavailable/);
+	await within(1500, made.close({ timeout: 500 }));
+	server.thaw();
+});
+
+test("a frozen server that thaws goes on, and a watcher misses nothing", async () => {
+	const { shared } = manager({ answerWithin: 200, connectWithin: "5s" });
+	await shared.set("n", 0);
+	const told: unknown[] = [];
+	const watching = shared.subscribe("n", (change) => told.push(change.value));
+	onTestFinished(() => watching.stop());
+	await watching.ready;
+	const last = await until(shared, "n", 2);
+	server.freeze();
+	const asked = codeOf(shared.set("n", 1, { timeout: "20s" }));
+	expect(await within(2000, codeOf(shared.get("n", { timeout: 400 })))).toMatch(/timeout|unavailable/);
+	server.thaw();
+	expect(await asked).toBe("done");
+	await shared.set("n", 2);
+	await last();
+	expect(told.slice(-2)).toEqual([1, 2]);
+});
+
+test("scripts that the server forgot are sent again", async () => {
+	const { shared } = manager();
+	await shared.set("n", 1);
+	const admin = new Redis(server.url);
+	onTestFinished(() => admin.disconnect());
+	await admin.script("FLUSH");
+	await Promise.all([shared.increment("n"), shared.get("n"), shared.count()]);
+	expect(await shared.get("n")).toBe(2);
+});
+
+test("who watches a server that was emptied is told a reset", async () => {
+	const { shared } = manager();
+	await shared.set("n", 1);
+	const reset = Promise.withResolvers<void>();
+	const watching = shared.subscribe("n", () => {}, { onReset: () => reset.resolve() });
+	onTestFinished(() => watching.stop());
+	await watching.ready;
+	const admin = new Redis(server.url);
+	onTestFinished(() => admin.disconnect());
+	await admin.flushall();
+	await shared.set("m", 1);
+	await reset.promise;
+	expect(await shared.get("n")).toBeUndefined();
+});
+
+test("a client that was passed in is shared, stays open, and loses our listeners with the last manager", async () => {
+	const client = new Redis(server.url);
+	onTestFinished(() => client.disconnect());
+	await once(client, "ready");
+	const listeners = () => client.eventNames().map((name) => [name, client.listenerCount(name)]);
+	const before = listeners();
+	const backend = redis({ client });
+	const [one, two] = [createStateManager({ backend }), createStateManager({ backend })];
+	await one.shared.set("n", 1);
+	await two.shared.subscribe("n", () => {}).ready;
+	await one.close();
+	expect(await two.shared.get("n")).toBe(1);
+	await two.close();
+	expect(listeners()).toEqual(before);
+	expect(await client.ping()).toBe("PONG");
+	const clients = (await client.client("LIST")) as string;
+	expect(clients.trim().split("\n")).toHaveLength(1);
+});
+
+test("a passed client without a connection holds calls no longer than stated", async () => {
+	const client = new Redis(server.url);
+	client.on("error", () => {});
+	onTestFinished(() => client.disconnect());
+	const shared = createStateManager({ backend: redis({ client, connectWithin: 200 }) }).shared;
+	await shared.set("n", 1);
+	await server.kill();
+	if (client.status === "ready") await once(client, "close");
+	expect(await within(1000, codeOf(shared.set("n", 2)))).toBe("unavailable");
+	expect(client.listenerCount("ready")).toBe(0);
+});
+
+test("a server out of memory refuses as `full`, and deleting makes room", async () => {
+	const { shared } = manager();
+	await shared.set("n", "x".repeat(1000));
+	const admin = new Redis(server.url);
+	onTestFinished(() => admin.disconnect());
+	await admin.config("SET", "maxmemory", "1");
+	expect(await codeOf(shared.set("m", 1))).toBe("full");
+	expect(await shared.get("m")).toBeUndefined();
+	await shared.delete("n");
+	await admin.config("SET", "maxmemory", "0");
+	await shared.set("m", 1);
+});
+
+test("what a user may not do is `failed`, a script that broke off is unknown", async () => {
+	const admin = new Redis(server.url);
+	onTestFinished(() => admin.disconnect());
+	await admin.call("ACL", "SETUSER", "weak", "on", ">secret", "~nothing:*", "+@all");
+	const weak = new URL(server.url);
+	weak.username = "weak";
+	weak.password = "secret";
+	const refused = createStateManager({ backend: redis(weak.href) });
+	expect(await codeOf(refused.shared.get("n"))).toBe("failed");
+	await refused.close();
+
+	const client = new Client(redis(server.url));
+	onTestFinished(() => client.backend.close());
+	await client.apply(put("a", 1));
+	const [order] = await admin.keys("*:o:*");
+	await admin.del(order as string);
+	await admin.set(order as string, "not a sorted set");
+	const answer = await client.send(await client.batch([[put("b", 1)]]));
+	expect(answer).toMatchObject({ failed: "unknown" });
+});
+
+test("hundreds of scopes are one write and one answer each", async () => {
+	const backend = redis(server.url);
+	onTestFinished(() => backend.close());
+	const admin = new Redis(server.url);
+	onTestFinished(() => admin.disconnect());
+	const asks = Array.from({ length: 300 }, (_, i) => ({ scope: `many/room/${i}`, keys: ["a"] }));
+	await Promise.all(backend.read(asks));
+	const reads = async () => Number(/total_reads_processed:(\d+)/.exec(await admin.info("stats"))?.[1]);
+	const before = await reads();
+	await Promise.all(backend.read(asks));
+	expect((await reads()) - before).toBeLessThan(20);
+});

@@ -1,0 +1,79 @@
+/** A TCP proxy between a test's clients and its server, that does to connections what networks do. */
+import { once } from "node:events";
+import { createServer, connect as dial, type Server, type Socket } from "node:net";
+
+/** What can happen to a connection: closed on both sides, reset, or silent while both sides believe in it. */
+export type Fault = "cut" | "reset" | "silence";
+
+interface Pair {
+	readonly near: Socket;
+	readonly far: Socket;
+	silent: boolean;
+}
+
+/** A proxy to a local port. */
+export class TcpProxy {
+	/** Each piece is up to so many ms late; the order within a connection stays. */
+	delay = 0;
+	readonly #server: Server;
+	readonly #pairs = new Set<Pair>();
+
+	private constructor(port: number) {
+		this.#server = createServer((near) => this.#join(near, dial(port, "127.0.0.1")));
+	}
+
+	/** Listens on a free port of its own. */
+	static async to(port: number): Promise<TcpProxy> {
+		const proxy = new TcpProxy(port);
+		proxy.#server.listen(0, "127.0.0.1");
+		await once(proxy.#server, "listening");
+		return proxy;
+	}
+
+	get url(): string {
+		return `redis://127.0.0.1:${(this.#server.address() as { port: number }).port}`;
+	}
+
+	/** Does this to each connection that the chance picks; answers to how many. */
+	strike(fault: Fault, chance: number): number {
+		const struck = [...this.#pairs].filter(({ silent }) => !silent && Math.random() < chance);
+		for (const pair of struck) {
+			if (fault === "silence") pair.silent = true;
+			else this.#part(pair, fault);
+		}
+		return struck.length;
+	}
+
+	/** Lets go of all connections and of the port. */
+	async close(): Promise<void> {
+		for (const pair of [...this.#pairs]) this.#part(pair, "cut");
+		this.#server.close();
+		await once(this.#server, "close");
+	}
+
+	#part(pair: Pair, fault: "cut" | "reset"): void {
+		this.#pairs.delete(pair);
+		for (const socket of [pair.near, pair.far])
+			if (fault === "reset") socket.resetAndDestroy();
+			else socket.destroy();
+	}
+
+	#join(near: Socket, far: Socket): void {
+		const pair: Pair = { near, far, silent: false };
+		this.#pairs.add(pair);
+		const pass = (from: Socket, to: Socket): void => {
+			let last = Promise.resolve();
+			from.on("data", (piece) => {
+				const late = this.delay * Math.random();
+				last = last.then(async () => {
+					if (late >= 1) await new Promise((resolve) => setTimeout(resolve, late));
+					if (!pair.silent && !to.destroyed) to.write(piece);
+				});
+			});
+			from.on("error", () => {});
+			from.on("close", () => this.#part(pair, "cut"));
+		};
+		pass(near, far);
+		pass(far, near);
+	}
+}
