@@ -1,0 +1,249 @@
+/** A pack: batches of several scopes in one transaction, a handful of statements whatever their number. */
+import {
+	type Batch,
+	type BatchAnswer,
+	endOfScope,
+	evaluate,
+	type Failure,
+	judgeWriter,
+	type LogRecord,
+	type WriterMemory,
+} from "@holdfast/core";
+import type { Language } from "./engine.js";
+import { type Found, load, namedEntries, selectNamed } from "./load.js";
+import type { LoadedScope } from "./loaded-scope.js";
+import { isLong, trim } from "./retention.js";
+import { parseWriter } from "./rows.js";
+import { emptied, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
+import { type Row, type Statement, type Steps, toNumber, toText } from "./statement.js";
+import { insertRecords, writeEntries, writeScopes, writeWriters } from "./write.js";
+
+/** What became of one batch of a pack. */
+export interface Packed {
+	readonly batch: Batch;
+	readonly answer: BatchAnswer | Failure;
+	/** What watchers hear once the transaction is committed. */
+	readonly records: readonly LogRecord[];
+	readonly ended: boolean;
+}
+
+const columns = scopeColumns.map((column) => `s."${column}"`).join(", ");
+
+/** The statement that locks the rows of scopes, in one order for all, and leaves out those that are locked. */
+export const lockScopes = (language: Language, scopes: readonly string[]): readonly Statement[] =>
+	language.parts([...scopes].sort()).map((part) =>
+		language.say(
+			`select ${columns}, ${language.engine.now} as "now" from {scopes} s
+				where s."scope" in (${part.map(() => "?").join(", ")}) order by s."scope" ${language.engine.skipLocked}`,
+			part,
+		),
+	);
+
+/** The columns of a row that is new. */
+const newColumns = ["scope", "head", "events_head", "floor", "time", "changes_count", "events_count"];
+
+/** The statement that adds the rows of scopes that have none. */
+export const addScopes = (language: Language, scopes: readonly string[]): readonly Statement[] =>
+	language.insert(
+		"scopes",
+		newColumns,
+		[...scopes].sort().map((scope) => [scope, 0, 0, 0, 0, 0, 0]),
+		{ keys: ["scope"], updated: [] },
+	);
+
+const selectWriters = (language: Language, batches: readonly Batch[]): readonly Statement[] =>
+	language.parts(batches.filter(({ commits }) => commits.length > 0)).map((part) => {
+		const pairs = part.map(({ scope, writer }): [string, string] => [scope, writer]);
+		const { text, values } = language.engine.pairTable("scope", "writer", pairs);
+		return language.say(
+			`select a."scope", w."sequence", w."first_id", w."until", w."answer" from ${text} a
+				join {scopes} s on s."scope" = a."scope" join {writers} w on w."scope_id" = s."id" and w."writer" = a."writer"`,
+			values,
+		);
+	});
+
+interface Applied {
+	readonly row: ScopeRow;
+	readonly batch: Batch;
+	readonly state: LoadedScope;
+	readonly memory: WriterMemory | undefined;
+	readonly now: number;
+	readonly answer: BatchAnswer;
+	readonly records: readonly LogRecord[];
+	readonly ended: boolean;
+}
+
+/**
+ * Locks, loads, judges and writes the batches of different scopes; the transaction ends with the last step. `undefined` for scopes that are held
+ * elsewhere or have no row.
+ *
+ * @param clockOffset - milliseconds that are added to the database's clock.
+ */
+export function* commitPack(
+	language: Language,
+	batches: readonly Batch[],
+	clockOffset: number,
+): Steps<readonly (Packed | undefined)[]> {
+	const { engine } = language;
+	const begin = engine.begin.map((text) => language.say(text));
+	const locks = lockScopes(
+		language,
+		batches.map(({ scope }) => scope),
+	);
+	const writers = selectWriters(language, batches);
+	const named = selectNamed(language, batches);
+	const answers = yield [...begin, ...locks, ...writers, ...named];
+	const at = (from: number, count: number) => answers.slice(from, from + count);
+	let rows = at(begin.length, locks.length).flat();
+	const missing = batches.filter(({ commits }) => commits.length > 0).map(({ scope }) => scope);
+	const known = new Set(rows.map((row) => toText(row.scope)));
+	const lacking = missing.filter((scope) => !known.has(scope));
+	if (!engine.locksRows && lacking.length > 0) {
+		yield addScopes(language, lacking);
+		rows = [...rows, ...(yield lockScopes(language, lacking)).flat()];
+	}
+	const remembered = new Map(
+		at(begin.length + locks.length, writers.length)
+			.flat()
+			.map((row) => [toText(row.scope), parseWriter(row)]),
+	);
+	const entries = namedEntries(at(begin.length + locks.length + writers.length, named.length));
+	const rowOf = new Map(rows.map((row): [string, Row] => [toText(row.scope), row]));
+
+	const judged = new Map<Batch, Failure | BatchAnswer>();
+	const found: Found[] = [];
+	for (const batch of batches) {
+		const raw = rowOf.get(batch.scope);
+		if (raw === undefined) continue;
+		const row = parseScopeRow(raw);
+		const now = Math.max(toNumber(raw.now) + clockOffset, row.time);
+		const answer = judgeWriter(remembered.get(batch.scope), batch, now);
+		if (answer !== undefined) judged.set(batch, answer);
+		else found.push({ row, batch, now, named: entries.get(batch.scope) ?? [] });
+	}
+	const states = yield* load(language, found);
+	const applied = found.map(({ row, batch, now }, i): Applied => {
+		const state = states[i] as LoadedScope;
+		// Tokens only grow: above what an earlier life had counted, and what ends within this batch.
+		const floor = Math.max(batch.floor, row.floor, row.head);
+		const evaluation = evaluate(state, floor > batch.floor ? { ...batch, floor } : batch, now);
+		return { row, batch, state, now, memory: remembered.get(batch.scope), ...evaluation };
+	});
+	yield* write(language, applied);
+	const done = new Map(applied.map((one) => [one.batch, one]));
+	return batches.map((batch): Packed | undefined => {
+		const one = done.get(batch);
+		if (one !== undefined) return { batch, answer: one.answer, records: one.records, ended: one.ended };
+		const answer = judged.get(batch);
+		if (answer !== undefined) return { batch, answer, records: [], ended: false };
+		// Nothing to sweep where there is nothing.
+		if (engine.locksRows || batch.commits.length > 0) return undefined;
+		const now = Date.now() + clockOffset;
+		return { batch, answer: { head: 0, now, next: null, outcomes: [] }, records: [], ended: false };
+	});
+}
+
+function* write(language: Language, applied: readonly Applied[]): Steps<void> {
+	const statements: Statement[] = [];
+	const written: { row: ScopeRow; one: Applied }[] = [];
+	for (const one of applied) {
+		const row = rowAfter(one);
+		if (one.state.cleared)
+			for (const table of ["entries", "changes", "events"])
+				statements.push(language.say(`delete from {${table}} where "scope_id" = ?`, [row.id]));
+		written.push({ row, one });
+	}
+	statements.push(
+		...writeEntries(
+			language,
+			applied.map(({ row, state }) => ({ id: row.id, difference: state.difference() })),
+		),
+		...insertRecords(
+			language,
+			applied.map(({ row, state, records }) => ({ id: row.id, records, keep: state.keep })),
+		),
+		...writeWriters(language, applied),
+	);
+	const long = written.flatMap(({ row, one }) =>
+		(["changes", "events"] as const)
+			.filter((of) => row.keep !== undefined && isLong(sizeOf(row, of), row.keep[of], one.now))
+			.map((of) => ({ of, row, now: one.now })),
+	);
+	if (long.length > 0) {
+		yield statements.splice(0);
+		const rows = new Map(written.map(({ row }) => [row.id, row]));
+		for (const { of, row, now } of long) {
+			const current = rows.get(row.id) as ScopeRow;
+			const keep = current.keep?.[of];
+			if (keep === undefined) continue;
+			const size = yield* trim(language, of, row.id, sizeOf(current, of), keep, now);
+			rows.set(row.id, withSize(current, of, size));
+		}
+		statements.push(...writeScopes(language, [...rows.values()]));
+	} else
+		statements.push(
+			...writeScopes(
+				language,
+				written.map(({ row }) => row),
+			),
+		);
+	yield [...statements, language.say("commit", [], true)];
+}
+
+/** How long a scope's log is, by its row. */
+export const sizeOf = (row: ScopeRow, of: "changes" | "events"): { count: number; oldest: number | null } =>
+	of === "changes"
+		? { count: row.changesCount, oldest: row.changesOldest }
+		: { count: row.eventsCount, oldest: row.eventsOldest };
+
+/** The row of a log that has another length. */
+export const withSize = (
+	row: ScopeRow,
+	of: "changes" | "events",
+	{ count, oldest }: { readonly count: number; readonly oldest: number | null },
+): ScopeRow =>
+	of === "changes"
+		? { ...row, changesCount: count, changesOldest: oldest }
+		: { ...row, eventsCount: count, eventsOldest: oldest };
+
+/** When a log's oldest record will be past its age. */
+export const nextTidy = (row: ScopeRow): number | null => {
+	const { keep, changesOldest, eventsOldest } = row;
+	if (keep === undefined) return null;
+	const next = Math.min(
+		changesOldest === null ? Number.POSITIVE_INFINITY : changesOldest + keep.changes.age,
+		eventsOldest === null ? Number.POSITIVE_INFINITY : eventsOldest + keep.events.age,
+	);
+	return Number.isFinite(next) ? next : null;
+};
+
+function rowAfter({ row, batch, state, now, answer, records }: Applied): ScopeRow {
+	const before = state.cleared ? emptied(row) : row;
+	const endsAt = state.seal === undefined && state.deadline !== null ? endOfScope(state) : null;
+	let after: ScopeRow = {
+		...before,
+		head: state.head,
+		eventsHead: state.eventsHead,
+		time: now,
+		deadline: state.deadline,
+		endsAt,
+		dueAt: answer.next,
+		nextExpiry: state.next(),
+		seal: state.seal,
+		keep: state.keep,
+	};
+	const [first] = records;
+	if (first !== undefined && (state.keep === undefined || state.keep.changes.count > 0))
+		after = withSize(after, "changes", {
+			count: after.changesCount + records.length,
+			oldest: after.changesOldest ?? first.time,
+		});
+	const stating = records.filter(({ events }) => events.length > 0);
+	if (stating[0] !== undefined && (state.keep === undefined || state.keep.events.count > 0))
+		after = withSize(after, "events", {
+			count: after.eventsCount + stating.length,
+			oldest: after.eventsOldest ?? stating[0].time,
+		});
+	// Only ever brought forward, so that the index on it rests: who tidies sets it anew.
+	return { ...after, tidyAt: row.tidyAt ?? nextTidy(after) ?? batch.until };
+}

@@ -1,0 +1,71 @@
+/** The drivers, loaded when they are asked for: each is an optional peer. */
+import { HoldfastError } from "@holdfast/core";
+import type { EmbeddedDatabase, EmbeddedStatement } from "./embedded-store.js";
+
+/** Loads a package, or says which one to install. */
+async function load<T>(name: string, what: string, from: () => Promise<T>): Promise<T> {
+	try {
+		return await from();
+	} catch (cause) {
+		if (!isMissing(cause)) throw cause;
+		throw new HoldfastError("failed", `${what} needs the package ${name}: npm install ${name}`, { cause });
+	}
+}
+
+const isMissing = (error: unknown): boolean =>
+	/^(ERR_MODULE_NOT_FOUND|MODULE_NOT_FOUND|ERR_UNKNOWN_BUILTIN_MODULE)$/.test(
+		String((error as { code?: unknown }).code ?? ""),
+	);
+
+/** Which of SQLite's drivers. */
+export type SqliteDriver = "better-sqlite3" | "node:sqlite";
+
+/** Opens a database in a file with better-sqlite3. */
+async function openBetter(file: string): Promise<EmbeddedDatabase> {
+	const { default: Database } = await load("better-sqlite3", "SQLite", () => import("better-sqlite3"));
+	const database = new Database(file);
+	return {
+		prepare: (text) => database.prepare(text) as unknown as EmbeddedStatement,
+		isInTransaction: () => database.inTransaction,
+		close: () => void database.close(),
+	};
+}
+
+type Parameters = (null | number | string)[];
+
+/** Opens a database in a file with Node's own SQLite. */
+async function openNode(file: string): Promise<EmbeddedDatabase> {
+	const { DatabaseSync } = await load("better-sqlite3", "SQLite on this Node", () => import("node:sqlite"));
+	const database = new DatabaseSync(file);
+	return {
+		prepare(text) {
+			const statement = database.prepare(text);
+			return {
+				reader: statement.columns().length > 0,
+				all: (parameters) => statement.all(...(parameters as Parameters)),
+				run: (parameters) => statement.run(...(parameters as Parameters)),
+				iterate: (parameters) => statement.iterate(...(parameters as Parameters)),
+			};
+		},
+		isInTransaction: () => database.isTransaction,
+		close: () => database.close(),
+	};
+}
+
+/** Opens a database in a file, with better-sqlite3 if it is installed, else with Node's own. */
+export async function openSqlite(file: string, driver: SqliteDriver | undefined): Promise<EmbeddedDatabase> {
+	if (driver === "node:sqlite") return openNode(file);
+	try {
+		return await openBetter(file);
+	} catch (error) {
+		if (driver === "better-sqlite3" || !isMissing((error as Error).cause)) throw error;
+		return openNode(file);
+	}
+}
+
+/** node-postgres. */
+export const loadPg = async () => (await load("pg", "Postgres", () => import("pg"))).default;
+
+/** mysql2. */
+export const loadMysql = (): Promise<typeof import("mysql2")> =>
+	load("mysql2", "MySQL", () => import("mysql2"));

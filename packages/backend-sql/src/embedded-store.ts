@@ -1,0 +1,83 @@
+/** SQLite within the process: statements are prepared once and answer at once. */
+import type { Language } from "./engine.js";
+import type { Bound, Row, Statement, Steps } from "./statement.js";
+import { type Store, TransactionError } from "./store.js";
+
+/** A prepared statement, as better-sqlite3 and node:sqlite both have it. */
+export interface EmbeddedStatement {
+	/** Whether it answers rows. */
+	readonly reader: boolean;
+	all(parameters: readonly unknown[]): unknown[];
+	run(parameters: readonly unknown[]): { changes: number | bigint; lastInsertRowid: number | bigint };
+	iterate(parameters: readonly unknown[]): IterableIterator<unknown>;
+}
+
+/** An open database. */
+export interface EmbeddedDatabase {
+	prepare(text: string): EmbeddedStatement;
+	/** Whether a transaction is open. */
+	isInTransaction(): boolean;
+	close(): void;
+}
+
+/** A database in a file, or in memory. */
+export class EmbeddedStore implements Store {
+	readonly language: Language;
+	readonly #database: EmbeddedDatabase;
+	readonly #prepared = new Map<string, EmbeddedStatement>();
+
+	constructor(database: EmbeddedDatabase, language: Language) {
+		this.#database = database;
+		this.language = language;
+	}
+
+	read<T>(steps: Steps<T>): T {
+		// One snapshot for all its statements.
+		const begun = !this.#database.isInTransaction();
+		if (begun) this.#one("begin", []);
+		try {
+			return this.#drive(steps);
+		} finally {
+			if (begun && this.#database.isInTransaction()) this.#one("commit", []);
+		}
+	}
+
+	write<T>(steps: Steps<T>): T {
+		try {
+			return this.#drive(steps);
+		} catch (error) {
+			// Some failures have rolled it back already; none leaves it open whether it was applied.
+			if (this.#database.isInTransaction()) this.#one("rollback", []);
+			throw new TransactionError(error, true);
+		}
+	}
+
+	/** A number that changes when another connection has written to the file. */
+	version(): number {
+		return Number((this.#one("pragma data_version", [])[0] as Row).data_version);
+	}
+
+	async close(): Promise<void> {
+		this.#prepared.clear();
+		this.#database.close();
+	}
+
+	#drive<T>(steps: Steps<T>): T {
+		let step = steps.next();
+		while (step.done !== true)
+			step = steps.next(step.value.map(({ text, values }: Statement) => this.#one(text, values)));
+		return step.value;
+	}
+
+	#one(text: string, values: readonly Bound[]): readonly Row[] {
+		let statement = this.#prepared.get(text);
+		if (statement === undefined) {
+			statement = this.#database.prepare(text);
+			if (this.#prepared.size > 1000) this.#prepared.clear();
+			this.#prepared.set(text, statement);
+		}
+		if (statement.reader) return statement.all(values) as readonly Row[];
+		statement.run(values);
+		return [];
+	}
+}

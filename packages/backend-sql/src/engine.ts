@@ -1,0 +1,148 @@
+/** What differs between databases, named; everything else is said once, in the SQL that all of them speak. */
+import type { Bound, Statement } from "./statement.js";
+
+/** A table of pairs to join with, or a condition on two columns. */
+export interface Fragment {
+	readonly text: string;
+	readonly values: readonly Bound[];
+}
+
+/** The type of a pair's first column. */
+export type PairOf = "scope" | "scope_id";
+
+/** A database's dialect, as far as the store's statements need it. */
+export interface Engine {
+	readonly name: "sqlite" | "postgres" | "mysql";
+	/**
+	 * Whether a transaction locks the rows that it touches. If not, a transaction that writes has the whole database: nothing has to be
+	 * skipped, and missing rows are added in it.
+	 */
+	readonly locksRows: boolean;
+	/** How many rows or pairs one statement takes. Embedded, a prepared statement run again and again is faster than a wide one. */
+	readonly rowsAtOnce: number;
+	/** How many pairs one statement takes. */
+	readonly pairsAtOnce: number;
+	/** The database's clock in whole milliseconds, as an expression. */
+	readonly now: string;
+	/** Starts a transaction that writes. */
+	readonly begin: readonly string[];
+	/** What follows a select that locks rows, and leaves out those that are locked. */
+	readonly skipLocked: string;
+	/** What identifiers are quoted with. */
+	readonly quote: string;
+	/** How the n-th value is written, counted from 1. */
+	placeholder(index: number): string;
+	/** What follows `values (…)`: rows that exist already get these columns; none: they stay. */
+	onConflict(keys: readonly string[], updated: readonly string[]): string;
+	/** A table of pairs, by the names of its two columns. */
+	pairTable(first: PairOf, second: string, pairs: readonly (readonly [string | number, string])[]): Fragment;
+	/** The condition that two columns are one of these pairs. */
+	isPair(first: PairOf, second: string, pairs: readonly (readonly [string | number, string])[]): Fragment;
+	/** Whether the same transaction may succeed when it is tried again: a deadlock, a serialisation failure, a busy file. */
+	isTransient(error: unknown): boolean;
+	/** Whether the connection broke rather than the statement. */
+	isDisconnect(error: unknown): boolean;
+	/** Whether the database itself answered so: not a connection that broke, nor a driver that lost patience. */
+	isAnswer(error: unknown): boolean;
+	/** What kind of refusal of the database's own it is: no room left, or nothing may be written. */
+	refusal(error: unknown): "full" | "read-only" | undefined;
+}
+
+/** The code that a driver gave an error. */
+export const codeOf = (error: unknown): string => String((error as { code?: unknown } | null)?.code ?? "");
+
+const network = /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_|PROTOCOL_)/;
+const ended =
+	/connection (terminated|ended|is closed|lost)|terminating connection|client has encountered a connection error|not queryable|closed state|pool is (closed|destroyed)|pool after calling end|timeout exceeded when trying to connect|database connection is not open/i;
+
+/** Whether an error says that a connection broke, as the drivers say it. */
+export const isNetworkError = (error: unknown): boolean =>
+	network.test(codeOf(error)) || ended.test(error instanceof Error ? error.message : "");
+
+/** Names of the tables, and statements in the words of one database. */
+export class Language {
+	readonly engine: Engine;
+	readonly #tables: Record<string, string>;
+	readonly #rendered = new Map<string, string>();
+
+	constructor(engine: Engine, prefix: string, schema: string | undefined) {
+		this.engine = engine;
+		const before = schema === undefined ? "" : `"${schema}".`;
+		this.#tables = Object.fromEntries(
+			["scopes", "entries", "changes", "events", "writers"].map((name) => [
+				name,
+				`${before}"${prefix}${name}"`,
+			]),
+		);
+	}
+
+	/**
+	 * A statement of a text with `{table}` for tables, `"name"` for names that are words of SQL, and `?` for values. Rendered once for each text, so
+	 * texts must come in a bounded number of shapes.
+	 */
+	say(text: string, values: readonly Bound[] = [], commits = false): Statement {
+		let rendered = this.#rendered.get(text);
+		if (rendered === undefined) {
+			rendered = this.#render(text);
+			// Shapes differ by counts of rows; far more of them than that is a defect, and must not become a leak.
+			if (this.#rendered.size > 5000) this.#rendered.clear();
+			this.#rendered.set(text, rendered);
+		}
+		return { text: rendered, values, commits };
+	}
+
+	/** Pairs that fit in one statement each. */
+	parts<T>(pairs: readonly T[]): readonly (readonly T[])[] {
+		return this.#split(pairs, this.engine.pairsAtOnce, () => 0);
+	}
+
+	/** Statements that insert rows; those that exist get the `updated` columns, or stay as they are. */
+	insert(
+		table: string,
+		columns: readonly string[],
+		rows: readonly (readonly Bound[])[],
+		conflict?: { readonly keys: readonly string[]; readonly updated: readonly string[] },
+	): readonly Statement[] {
+		const names = columns.map((column) => `"${column}"`).join(", ");
+		const row = `(${columns.map(() => "?").join(", ")})`;
+		const suffix =
+			conflict === undefined ? "" : ` ${this.engine.onConflict(conflict.keys, conflict.updated)}`;
+		const sizeOf = (values: readonly Bound[]): number =>
+			values.reduce<number>((sum, value) => sum + (typeof value === "string" ? value.length : 8), 0);
+		return this.#split(rows, this.engine.rowsAtOnce, sizeOf).map((part) =>
+			this.say(
+				`insert into {${table}} (${names}) values ${part.map(() => row).join(", ")}${suffix}`,
+				part.flat(),
+			),
+		);
+	}
+
+	#split<T>(items: readonly T[], most: number, sizeOf: (item: T) => number): readonly (readonly T[])[] {
+		const parts: T[][] = [];
+		let room = 0;
+		for (const item of items) {
+			const size = sizeOf(item);
+			const last = parts.at(-1);
+			if (last === undefined || last.length >= most || room < size) {
+				parts.push([item]);
+				room = statementBytes - size;
+			} else {
+				last.push(item);
+				room -= size;
+			}
+		}
+		return parts;
+	}
+
+	#render(text: string): string {
+		let index = 0;
+		const { quote } = this.engine;
+		return text
+			.replace(/\{(\w+)\}/g, (_, name: string) => this.#tables[name] as string)
+			.replace(/\?/g, () => this.engine.placeholder(++index))
+			.replaceAll('"', quote);
+	}
+}
+
+// MariaDB takes 16 MiB in one packet by default, and escaping may double a text.
+const statementBytes = 4 * 2 ** 20;

@@ -1,0 +1,8 @@
+/**
+ * SQLite, Postgres, MySQL and MariaDB as backends of Holdfast.
+ *
+ * @packageDocumentation
+ */
+export type { SqliteDriver } from "./drivers.js";
+export type { SqlDatabaseOptions, SqlDialectOptions, SqlEngineOptions, SqlOptions } from "./options.js";
+export { sql } from "./sql.js";

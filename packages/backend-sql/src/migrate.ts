@@ -1,0 +1,68 @@
+/** Brings the tables to what this version needs, safely while other processes do the same; or only looks whether they are. */
+import { HoldfastError } from "@holdfast/core";
+import { CompiledQuery, type Kysely } from "kysely";
+import { Migrator } from "kysely/migration";
+import type { Language } from "./engine.js";
+import { entryColumns, recordColumns } from "./rows.js";
+import { scopeColumns } from "./scope-row.js";
+import { migrations, type Place } from "./tables.js";
+
+const expected: Readonly<Record<string, readonly string[]>> = {
+	scopes: scopeColumns,
+	entries: ["scope_id", ...entryColumns],
+	changes: ["scope_id", ...recordColumns],
+	events: ["scope_id", ...recordColumns],
+	writers: ["scope_id", "writer", "sequence", "first_id", "answer", "until"],
+};
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** What a table lacks, as the database says it; `undefined`: all is there. */
+async function lacking(db: Kysely<unknown>, language: Language): Promise<unknown> {
+	for (const [table, columns] of Object.entries(expected)) {
+		const names = columns.map((column) => `"${column}"`).join(", ");
+		try {
+			await db.executeQuery(
+				CompiledQuery.raw(language.say(`select ${names} from {${table}} where 1 = 0`).text),
+			);
+		} catch (error) {
+			if (language.engine.isDisconnect(error) || language.engine.isTransient(error)) throw error;
+			return error;
+		}
+	}
+	return undefined;
+}
+
+/** Makes or updates the tables. With `alter: false` it never changes the schema, and refuses to start on another one. */
+export async function migrate(
+	db: Kysely<unknown>,
+	language: Language,
+	place: Place,
+	alter: boolean,
+): Promise<void> {
+	const { engine } = language;
+	// Most starts find everything in place, and ask for no lock.
+	let missing = await lacking(db, language);
+	if (missing === undefined) return;
+	if (!alter)
+		throw new HoldfastError(
+			"failed",
+			"the tables of Holdfast are missing or of another version, and this backend was told never to alter them: apply the SQL of docs/sql.md",
+			{ cause: missing },
+		);
+	const migrator = new Migrator({
+		db,
+		provider: { getMigrations: async () => migrations(engine, place) },
+		migrationTableName: `${place.prefix}migrations`,
+		migrationLockTableName: `${place.prefix}migrations_lock`,
+		...(place.schema === undefined ? {} : { migrationTableSchema: place.schema }),
+	});
+	// Processes that start at once trip over one another's tables, also over the migrator's own: whoever fails looks again.
+	for (let tries = 0; ; tries++) {
+		const { error } = await migrator.migrateToLatest().catch((thrown: unknown) => ({ error: thrown }));
+		missing = await lacking(db, language);
+		if (missing === undefined) return;
+		if (tries >= 20 || engine.isDisconnect(error)) throw error ?? missing;
+		await pause(20 + Math.random() * 30 * (tries + 1));
+	}
+}

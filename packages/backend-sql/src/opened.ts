@@ -1,0 +1,177 @@
+/** A database, opened by its URL, by Kysely or by a dialect. */
+import { HoldfastError } from "@holdfast/core";
+import {
+	type Dialect,
+	type DialectAdapter,
+	Kysely,
+	MysqlAdapter,
+	MysqlDialect,
+	PostgresAdapter,
+	PostgresDialect,
+	SqliteAdapter,
+	SqliteDialect,
+} from "kysely";
+import { loadMysql, loadPg, openSqlite } from "./drivers.js";
+import { EmbeddedStore } from "./embedded-store.js";
+import { type Engine, Language } from "./engine.js";
+import { migrate } from "./migrate.js";
+import { mysqlEngine } from "./mysql-engine.js";
+import type { SqlDatabaseOptions, SqlDialectOptions, SqlOptions } from "./options.js";
+import { postgresEngine } from "./postgres-engine.js";
+import { Listener } from "./postgres-listener.js";
+import { sqliteEngine } from "./sqlite-engine.js";
+import { KyselyStore, type Store } from "./store.js";
+
+/** What a backend works on. */
+export interface Opened {
+	readonly store: Store;
+	/** Hears and sends hints, where the database can carry them. */
+	readonly listener?: Listener;
+}
+
+const engines = { sqlite: sqliteEngine, postgres: postgresEngine, mysql: mysqlEngine };
+
+/** Which database an adapter of Kysely's is for: by its class, or by its name where another copy of Kysely made it. */
+function engineOf(adapter: DialectAdapter): Engine {
+	const { name } = adapter.constructor;
+	if (adapter instanceof SqliteAdapter || /sqlite/i.test(name)) return sqliteEngine;
+	if (adapter instanceof PostgresAdapter || /postgres|pglite/i.test(name)) return postgresEngine;
+	if (adapter instanceof MysqlAdapter || /mysql/i.test(name)) return mysqlEngine;
+	throw new HoldfastError(
+		"invalid-argument",
+		`the dialect ${name} is not known: say which it speaks as, engine: "sqlite", "postgres" or "mysql"`,
+	);
+}
+
+function languageOf(engine: Engine, { prefix = "holdfast_", schema }: SqlOptions): Language {
+	for (const [name, value] of Object.entries({ prefix, schema }))
+		if (value !== undefined && !/^[A-Za-z_]\w{0,40}$/.test(value))
+			throw new HoldfastError(
+				"invalid-argument",
+				`${name} must begin with a letter and have letters, digits and _ only, 41 at most: ${JSON.stringify(value)}`,
+			);
+	return new Language(engine, prefix, schema);
+}
+
+const prepare = (db: Kysely<unknown>, language: Language, options: SqlOptions): Promise<void> =>
+	migrate(
+		db,
+		language,
+		{ prefix: options.prefix ?? "holdfast_", schema: options.schema },
+		options.migrate ?? true,
+	);
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function openFile(file: string, options: SqlOptions): Promise<Opened> {
+	const language = languageOf(sqliteEngine, options);
+	const database = await openSqlite(file, options.driver);
+	const pragma = (setting: string): void => {
+		const statement = database.prepare(`pragma ${setting}`);
+		if (statement.reader) statement.all([]);
+		else statement.run([]);
+	};
+	try {
+		// Short: while it waits for another process the event loop stands still. What it does not get is tried again.
+		pragma("busy_timeout = 50");
+		const settings = ["journal_mode = wal", `synchronous = ${options.synchronous ?? "normal"}`];
+		for (let tries = 0; settings.length > 0; tries++)
+			try {
+				pragma(settings[0] as string);
+				settings.shift();
+			} catch (error) {
+				// Several processes may be changing the journal of a new file.
+				if (!sqliteEngine.isTransient(error) || tries >= 100) throw error;
+				await pause(10 + Math.random() * 20);
+			}
+		const db = new Kysely<unknown>({ dialect: new SqliteDialect({ database }) });
+		await prepare(db, language, options);
+		return { store: new EmbeddedStore(database, language) };
+	} catch (error) {
+		database.close();
+		throw error;
+	}
+}
+
+async function openPostgres(url: string, options: SqlOptions): Promise<Opened> {
+	const language = languageOf(postgresEngine, options);
+	const pg = await loadPg();
+	const pool = new pg.Pool({
+		connectionString: url,
+		max: options.connections ?? 10,
+		connectionTimeoutMillis: 5000,
+		keepAlive: true,
+		// Statements go out without waiting for the answers before.
+		pipeline: true,
+	});
+	// Without a listener a connection that breaks would end the process, in the pool or out of it.
+	pool.on("error", () => {});
+	pool.on("connect", (client) => client.on("error", () => {}));
+	const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+	try {
+		await prepare(db, language, options);
+	} catch (error) {
+		await db.destroy().catch(() => {});
+		throw error;
+	}
+	const channel = `${options.schema ?? ""}.${options.prefix ?? "holdfast_"}`;
+	return {
+		store: new KyselyStore(db, language, () => pool.end(), true),
+		listener: new Listener(() => new pg.Client({ connectionString: url, keepAlive: true }), db, channel),
+	};
+}
+
+async function openMysql(url: string, options: SqlOptions): Promise<Opened> {
+	const language = languageOf(mysqlEngine, options);
+	const { createPool } = await loadMysql();
+	const pool = createPool({
+		uri: url.replace(/^mariadb:/, "mysql:"),
+		connectionLimit: options.connections ?? 10,
+		connectTimeout: 5000,
+		charset: "utf8mb4",
+		enableKeepAlive: true,
+	});
+	const db = new Kysely<unknown>({ dialect: new MysqlDialect({ pool }) });
+	const close = (): Promise<void> => new Promise((resolve) => pool.end(() => resolve()));
+	try {
+		await prepare(db, language, options);
+	} catch (error) {
+		await close();
+		throw error;
+	}
+	return { store: new KyselyStore(db, language, close) };
+}
+
+/** Opens a database by its URL. */
+export function openUrl(url: string, options: SqlOptions): Promise<Opened> {
+	if (/^sqlite:/.test(url)) return openFile(url.replace(/^sqlite:(\/\/(?=\/))?/, ""), options);
+	if (/^postgres(ql)?:/.test(url)) return openPostgres(url, options);
+	if (/^(mysql|mariadb):/.test(url)) return openMysql(url, options);
+	throw new HoldfastError(
+		"invalid-argument",
+		`the URL must begin with sqlite:, postgres:// or mysql://, not ${JSON.stringify(url.replace(/:.*/s, ":"))}`,
+	);
+}
+
+/** Takes an application's Kysely. */
+export async function openDatabase(options: SqlDatabaseOptions): Promise<Opened> {
+	const { db, engine } = options;
+	const language = languageOf(
+		engine === undefined ? engineOf(db.getExecutor().adapter) : engines[engine],
+		options,
+	);
+	await prepare(db, language, options);
+	return { store: new KyselyStore(db, language, async () => {}) };
+}
+
+/** Makes a Kysely of a dialect. */
+export async function openDialect(options: SqlDialectOptions): Promise<Opened> {
+	const { dialect, engine } = options;
+	const language = languageOf(
+		engine === undefined ? engineOf((dialect as Dialect).createAdapter()) : engines[engine],
+		options,
+	);
+	const db = new Kysely<unknown>({ dialect });
+	await prepare(db, language, options);
+	return { store: new KyselyStore(db, language, () => db.destroy()) };
+}

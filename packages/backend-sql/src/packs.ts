@@ -1,0 +1,215 @@
+/** Batches of many scopes share transactions; no scope waits for another's. */
+import type { Batch, BatchAnswer, Failure, ScopeId } from "@holdfast/core";
+import { addScopes, commitPack, type Packed } from "./commit.js";
+import { failureOf, remedy } from "./failure.js";
+import { ask, type Steps, toText } from "./statement.js";
+import type { Store } from "./store.js";
+
+type Answer = BatchAnswer | Failure;
+
+interface Job {
+	readonly batch: Batch;
+	readonly bytes: number;
+	/** How often its scope's row was not to be had. */
+	missed: number;
+	resolve(answer: Answer): void;
+}
+
+const packScopes = 128;
+const packBytes = 4 * 2 ** 20;
+const packsAtOnce = 4;
+
+// So long is a scope tried whose row others hold, or a database that is out of reach; core's own time-out is shorter by default.
+const patience = 8000;
+
+const pause = (ms: number): Promise<void> =>
+	new Promise((resolve) => setTimeout(resolve, ms * (0.5 + Math.random())));
+
+const bytesOf = ({ commits }: Batch): number =>
+	commits.reduce(
+		(sum, commit) =>
+			commit.do.reduce(
+				(bytes, mutation) =>
+					bytes +
+					(mutation.op === "put" ? mutation.value.size : mutation.op === "emit" ? mutation.payload.size : 0),
+				sum,
+			),
+		0,
+	);
+
+/** The commits under way of one backend. */
+export class Packs {
+	readonly #store: Store;
+	readonly #clockOffset: () => number;
+	readonly #tell: (packed: readonly Packed[]) => void;
+	// In order; a scope that is in a transaction waits for its end.
+	#waiting: Job[] = [];
+	readonly #busy = new Set<ScopeId>();
+	readonly #most: number;
+	#running = 0;
+	#pumps = false;
+
+	/** @param tell - Is given what was committed, before its answers are. */
+	constructor(store: Store, clockOffset: () => number, tell: (packed: readonly Packed[]) => void) {
+		this.#store = store;
+		this.#clockOffset = clockOffset;
+		this.#tell = tell;
+		this.#most = store.language.engine.locksRows ? packsAtOnce : 1;
+	}
+
+	/** Commits a batch. */
+	commit(batch: Batch): Promise<Answer> {
+		return new Promise((resolve) => {
+			this.#waiting.push({ batch, bytes: bytesOf(batch), missed: 0, resolve });
+			this.#soon();
+		});
+	}
+
+	/** What one call holds, or waits for the scopes of one transaction, goes together. */
+	#soon(): void {
+		if (this.#pumps) return;
+		this.#pumps = true;
+		queueMicrotask(() => {
+			this.#pumps = false;
+			this.#pump();
+		});
+	}
+
+	#pump(): void {
+		while (this.#running < this.#most) {
+			const pack: Job[] = [];
+			const rest: Job[] = [];
+			let room = packBytes;
+			const held = new Set<ScopeId>();
+			for (const job of this.#waiting) {
+				const { scope } = job.batch;
+				const fits = pack.length < packScopes && (pack.length === 0 || room >= job.bytes);
+				if (fits && !this.#busy.has(scope) && !held.has(scope)) {
+					pack.push(job);
+					room -= job.bytes;
+				} else rest.push(job);
+				held.add(scope);
+			}
+			if (pack.length === 0) return;
+			this.#waiting = rest;
+			for (const { batch } of pack) this.#busy.add(batch.scope);
+			this.#running++;
+			void this.#run(pack, performance.now() + patience).finally(() => {
+				this.#running--;
+				this.#soon();
+			});
+		}
+	}
+
+	#settle(job: Job, answer: Answer): void {
+		this.#busy.delete(job.batch.scope);
+		job.resolve(answer);
+		if (this.#waiting.length > 0) this.#soon();
+	}
+
+	async #run(pack: readonly Job[], until: number): Promise<void> {
+		const { engine } = this.#store.language;
+		for (let tries = 0; ; tries++) {
+			try {
+				const batches = pack.map(({ batch }) => batch);
+				const packed = await this.#store.write(
+					commitPack(this.#store.language, batches, this.#clockOffset()),
+				);
+				this.#tell(packed.filter((one) => one !== undefined));
+				const left: Job[] = [];
+				for (const [i, job] of pack.entries()) {
+					const one = packed[i];
+					if (one === undefined) left.push(job);
+					else this.#settle(job, one.answer);
+				}
+				if (left.length > 0) this.#later(left, until);
+				return;
+			} catch (error) {
+				const what = remedy(engine, error);
+				const retriable = what === "again" || what === "reconnect";
+				if (retriable && performance.now() < until) {
+					await pause(what === "again" ? Math.min(50, 2 + 2 ** tries) : Math.min(250, 10 * 2 ** tries));
+					continue;
+				}
+				// One bad batch must not spoil the others.
+				if (what === "apart" && pack.length > 1)
+					await Promise.all(pack.map((job) => this.#run([job], until)));
+				else for (const job of pack) this.#settle(job, failureOf(engine, error, job.batch));
+				return;
+			}
+		}
+	}
+
+	/** Rows that were not to be had: added if they are missing, else tried again, without holding up the pack that they were in. */
+	#later(jobs: readonly Job[], until: number): void {
+		const again = async (left: readonly Job[]): Promise<void> => {
+			const fresh = left.filter(({ missed }) => missed === 0);
+			if (fresh.length > 0) await this.#prepare(fresh);
+			const open = left.filter(({ batch }) => this.#busy.has(batch.scope));
+			for (const job of open) job.missed++;
+			if (open.length > 0) await this.#run(open, until);
+		};
+		const fail = (left: readonly Job[]) => (error: unknown) => {
+			for (const job of left)
+				if (this.#busy.has(job.batch.scope))
+					this.#settle(job, failureOf(this.#store.language.engine, error, job.batch));
+		};
+		const fresh = jobs.filter(({ missed }) => missed === 0);
+		if (fresh.length > 0) void again(fresh).catch(fail(fresh));
+		for (const job of jobs.filter(({ missed }) => missed > 0)) {
+			if (performance.now() > until) {
+				this.#settle(job, { failed: "unavailable", message: "the scope's row was locked all the time" });
+				continue;
+			}
+			void pause(Math.min(20, 2 ** job.missed))
+				.then(() => again([job]))
+				.catch(fail([job]));
+		}
+	}
+
+	/** Adds the rows of new scopes, each at once committed: rows that are added in a transaction deadlock with those that it locks. */
+	async #prepare(jobs: readonly Job[]): Promise<void> {
+		const { language } = this.#store;
+		const idle = jobs.filter(({ batch }) => batch.commits.length === 0);
+		const writing = jobs.filter(({ batch }) => batch.commits.length > 0);
+		if (idle.length > 0) {
+			const there = await this.#store.read(
+				existing(
+					language,
+					idle.map(({ batch }) => batch.scope),
+				),
+			);
+			// Nothing to sweep where there is nothing.
+			for (const job of idle)
+				if (!there.scopes.has(job.batch.scope))
+					this.#settle(job, {
+						head: 0,
+						now: there.now + this.#clockOffset(),
+						next: null,
+						outcomes: [],
+					});
+		}
+		const missing = addScopes(
+			language,
+			writing.map(({ batch }) => batch.scope),
+		);
+		for (const statement of missing) await this.#store.read(ask(statement));
+	}
+}
+
+function* existing(
+	language: Store["language"],
+	scopes: readonly ScopeId[],
+): Steps<{ readonly scopes: ReadonlySet<string>; readonly now: number }> {
+	const rows = yield* ask(
+		language.say(
+			`select s."scope", ${language.engine.now} as "now" from (select 1 as "one") o
+			left join {scopes} s on s."scope" in (${scopes.map(() => "?").join(", ")})`,
+			scopes,
+		),
+	);
+	return {
+		scopes: new Set(rows.flatMap(({ scope }) => (scope === null ? [] : [toText(scope)]))),
+		now: Number(rows[0]?.now),
+	};
+}

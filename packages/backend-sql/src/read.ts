@@ -1,0 +1,240 @@
+/** Reads: entries, pages of them, pages of logs, scopes. Each is of one instant, because each is one statement. */
+import {
+	type Entry,
+	isLive,
+	type KeyRange,
+	type ListPage,
+	type LogPage,
+	type LogQuery,
+	type LogRecord,
+	type ReadAnswer,
+	type ReadAsk,
+	type ScopeId,
+	type ScopePage,
+	type ScopeRange,
+} from "@holdfast/core";
+import type { Language } from "./engine.js";
+import { entryColumns, parseEntry, parseRecord, recordColumns, recordSize } from "./rows.js";
+import { ask, type Row, type Steps, toNullable, toNumber, toText } from "./statement.js";
+
+const scopePart = 's."head", s."events_head", s."time" as "seen", s."ends_at", s."due_at"';
+const entryPart = entryColumns.map((column) => `e."${column}"`).join(", ");
+const recordPart = recordColumns.map((column) => `c."${column}" as "${column}"`).join(", ");
+
+interface Seen {
+	readonly head: number;
+	readonly eventsHead: number;
+	readonly now: number;
+	readonly next: number | null;
+	/** Whether it is past its end, and so absent. */
+	readonly over: boolean;
+}
+
+/** What a row says of its scope, which may be absent. */
+function see(row: Row, clockOffset: number): Seen {
+	const now = Math.max(toNumber(row.now) + clockOffset, toNumber(row.seen ?? 0));
+	const endsAt = toNullable(row.ends_at);
+	const over = endsAt !== null && now >= endsAt;
+	return {
+		head: over ? 0 : toNumber(row.head ?? 0),
+		eventsHead: over ? 0 : toNumber(row.events_head ?? 0),
+		now,
+		next: over ? null : toNullable(row.due_at),
+		over,
+	};
+}
+
+/** Reads entries of many scopes. */
+export function* readEntries(
+	language: Language,
+	asks: readonly ReadAsk[],
+	clockOffset: number,
+): Steps<readonly ReadAnswer[]> {
+	const pairs = new Map<string, [string, string]>();
+	for (const { scope, keys } of asks)
+		for (const key of keys.length === 0 ? [""] : keys) pairs.set(`${scope}\0${key}`, [scope, key]);
+	const statements = language.parts([...pairs.values()]).map((part) => {
+		const { text, values } = language.engine.pairTable("scope", "key", part);
+		return language.say(
+			`select a."scope", ${scopePart}, ${entryPart}, ${language.engine.now} as "now" from ${text} a
+			left join {scopes} s on s."scope" = a."scope"
+			left join {entries} e on e."scope_id" = s."id" and e."key" = a."key"`,
+			values,
+		);
+	});
+	const seen = new Map<ScopeId, Seen>();
+	const entries = new Map<string, Entry>();
+	for (const row of (yield statements).flat()) {
+		const scope = toText(row.scope);
+		const now = see(row, clockOffset);
+		seen.set(scope, now);
+		if (row.revision === null || now.over) continue;
+		const entry = parseEntry(row);
+		if (isLive(entry, now.now)) entries.set(`${scope}\0${entry.key}`, entry);
+	}
+	return asks.map(({ scope, keys }): ReadAnswer => {
+		const { head, now, next } = seen.get(scope) as Seen;
+		return { head, now, next, entries: keys.map((key) => entries.get(`${scope}\0${key}`) ?? null) };
+	});
+}
+
+// So many rows first; how many more, their sizes say.
+const firstRows = 64;
+
+/** How many rows to ask for next, so that a page of large values does not become one of gigabytes. */
+const rowsFor = (limit: number, taken: number, room: number, bytes: number): number =>
+	taken === 0
+		? Math.min(limit, firstRows)
+		: Math.max(1, Math.min(limit - taken, Math.ceil((room * taken) / Math.max(1, bytes - room))));
+
+/** A page of live entries. */
+export function* listEntries(
+	language: Language,
+	scope: ScopeId,
+	{ from, to, limit, bytes }: KeyRange,
+	clockOffset: number,
+): Steps<ListPage> {
+	const entries: Entry[] = [];
+	let room = bytes;
+	let first: Seen | undefined;
+	for (let start = from; ; ) {
+		// One more than fits, to know whether there is one.
+		const count = rowsFor(limit + 1, entries.length, room, bytes);
+		const range = to === null ? "" : ' and e."key" < ?';
+		const rows = yield* ask(
+			language.say(
+				`select ${scopePart}, ${entryPart}, ${language.engine.now} as "now" from (select 1 as "one") o
+				left join {scopes} s on s."scope" = ?
+				left join {entries} e on e."scope_id" = s."id" and e."key" >= ?${range}
+				order by e."key" limit ?`,
+				to === null ? [scope, start, count] : [scope, start, to, count],
+			),
+		);
+		const seen = see(rows[0] as Row, clockOffset);
+		first ??= seen;
+		const page = { head: first.head, now: first.now };
+		if (seen.over) return { entries, next: null, ...page };
+		for (const row of rows) {
+			if (row.revision === null) return { entries, next: null, ...page };
+			const entry = parseEntry(row);
+			if (!isLive(entry, seen.now)) continue;
+			if (entries.length > 0 && (entries.length >= limit || room < entry.value.size))
+				return { entries, next: entry.key, ...page };
+			entries.push(entry);
+			room -= entry.value.size;
+		}
+		if (rows.length < count) return { entries, next: null, ...page };
+		// The least key behind the last one; no key holds this character.
+		start = `${toText((rows.at(-1) as Row).key)} `;
+	}
+}
+
+/** A page of a log. */
+export function* readLog(
+	language: Language,
+	scope: ScopeId,
+	after: number,
+	{ of, limit, bytes, newest = false }: LogQuery,
+	clockOffset: number,
+): Steps<LogPage> {
+	const records: LogRecord[] = [];
+	let room = bytes;
+	let bound = newest ? Number.MAX_SAFE_INTEGER : after;
+	for (;;) {
+		const count = rowsFor(limit + 1, records.length, room, bytes);
+		const range = newest ? 'c."revision" > ? and c."revision" < ?' : 'c."revision" > ?';
+		const rows = yield* ask(
+			language.say(
+				`select ${scopePart}, s."keep_${of}_age" as "keep_age", ${recordPart}, ${language.engine.now} as "now"
+				from (select 1 as "one") o left join {scopes} s on s."scope" = ?
+				left join {${of}} c on c."scope_id" = s."id" and ${range}
+				order by c."revision"${newest ? " desc" : ""} limit ?`,
+				newest ? [scope, after, bound, count] : [scope, bound, count],
+			),
+		);
+		const seen = see(rows[0] as Row, clockOffset);
+		const head = of === "changes" ? seen.head : seen.eventsHead;
+		const end = (more: boolean): LogPage => {
+			if (newest) records.reverse();
+			return { records, more: more && !newest, head, now: seen.now };
+		};
+		if (seen.over) return { records: [], more: false, head: 0, now: seen.now };
+		const cutoff = seen.now - toNumber((rows[0] as Row).keep_age ?? Number.MAX_SAFE_INTEGER);
+		for (const row of rows) {
+			if (row.revision === null) return end(false);
+			bound = toNumber(row.revision);
+			// Past its age, though nobody has trimmed it yet.
+			if (toNumber(row.time) < cutoff) {
+				if (newest) return end(false);
+				continue;
+			}
+			if (records.length > 0 && (records.length >= limit || room <= 0)) return end(true);
+			const record = parseRecord(row);
+			const last = records.at(-1);
+			// Trimmed, or dropped, between two statements: the next page tells it as a reset.
+			if (of === "changes" && last !== undefined && !newest && record.previous !== last.revision)
+				return end(true);
+			records.push(record);
+			room -= recordSize(row);
+		}
+		if (rows.length < count) return end(false);
+	}
+}
+
+/** What sorts behind all ids of a prefix that ends in ASCII; `undefined` where that is not so easily said. */
+const endOf = (prefix: string): string | undefined => {
+	const last = prefix.charCodeAt(prefix.length - 1);
+	return last < 0x7f ? `${prefix.slice(0, -1)}${String.fromCharCode(last + 1)}` : undefined;
+};
+
+/** Scopes in order of their ids. */
+export function* listScopes(
+	language: Language,
+	{ prefix, after, limit, due = false }: ScopeRange,
+	clockOffset: number,
+): Steps<ScopePage> {
+	const from = after === null || Buffer.compare(Buffer.from(after), Buffer.from(prefix)) < 0 ? prefix : after;
+	const compare = from === after ? ">" : ">=";
+	const [clock] = yield* ask(language.say(`select ${language.engine.now} as "now"`));
+	const now = toNumber(clock?.now) + clockOffset;
+	const which = due
+		? 's."due_at" is not null and s."due_at" <= ?'
+		: '(s."ends_at" is null or s."ends_at" > ?)';
+	const end = endOf(prefix);
+	const rows = yield* ask(
+		language.say(
+			`select s."scope", s."head", s."due_at" from {scopes} s where s."scope" ${compare} ?
+			${end === undefined ? "" : 'and s."scope" < ?'} and ${which} and (s."head" > 0 or s."seal" is not null)
+			order by s."scope" limit ?`,
+			[from, ...(end === undefined ? [] : [end]), now, limit + 1],
+		),
+	);
+	const found = rows.filter((row) => toText(row.scope).startsWith(prefix));
+	const scopes = found.slice(0, limit).map((row) => ({
+		scope: toText(row.scope),
+		head: toNumber(row.head),
+		next: toNullable(row.due_at),
+	}));
+	return { scopes, more: found.length > limit, now };
+}
+
+/** The heads of scopes, as far as they are there. */
+export function* readHeads(
+	language: Language,
+	scopes: readonly ScopeId[],
+): Steps<ReadonlyMap<ScopeId, number>> {
+	const heads = new Map<ScopeId, number>();
+	const statements = [];
+	// One at a time would be many statements where nothing is gained by it.
+	for (let i = 0; i < scopes.length; i += 200) {
+		const part = scopes.slice(i, i + 200);
+		statements.push(
+			language.say(
+				`select "scope", "head" from {scopes} where "scope" in (${part.map(() => "?").join(", ")})`,
+				part,
+			),
+		);
+	}
+	for (const row of (yield statements).flat()) heads.set(toText(row.scope), toNumber(row.head));
+	return heads;
+}

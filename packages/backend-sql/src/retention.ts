@@ -1,0 +1,56 @@
+/** Logs are trimmed from their old end, a little at a time. */
+import type { LogRetention } from "@holdfast/core";
+import type { Language } from "./engine.js";
+import { ask, type Steps, toNumber } from "./statement.js";
+
+/** How many records, and other things, go in one transaction at most. */
+const batchLimit = 1000;
+
+/** One log, as its scope's row knows it. */
+export interface LogSize {
+	readonly count: number;
+	readonly oldest: number | null;
+}
+
+/** A long log may be a little longer for a while: trimming record by record would cost each commit two statements. */
+const slack = (count: number): number => Math.min(64, Math.floor(count / 64));
+
+/** Whether a log should be trimmed now. */
+export const isLong = ({ count, oldest }: LogSize, keep: LogRetention, now: number): boolean =>
+	count > keep.count + slack(keep.count) || (oldest !== null && oldest < now - keep.age);
+
+/** Lets go of records that are past retention. */
+export function* trim(
+	language: Language,
+	table: "changes" | "events",
+	id: number,
+	{ count }: LogSize,
+	keep: LogRetention,
+	now: number,
+): Steps<LogSize> {
+	const over = Math.max(0, count - keep.count);
+	const rows = yield* ask(
+		language.say(
+			`select "revision", "time" from {${table}} where "scope_id" = ? order by "revision" limit ${batchLimit + 1}`,
+			[id],
+		),
+	);
+	let gone = 0;
+	while (
+		gone < Math.min(rows.length, batchLimit) &&
+		(gone < over || toNumber(rows[gone]?.time) < now - keep.age)
+	)
+		gone++;
+	if (gone > 0)
+		yield [
+			language.say(`delete from {${table}} where "scope_id" = ? and "revision" <= ?`, [
+				id,
+				toNumber(rows[gone - 1]?.revision),
+			]),
+		];
+	const oldest = rows[gone];
+	return {
+		count: oldest === undefined ? 0 : Math.max(0, count - gone),
+		oldest: oldest === undefined ? null : toNumber(oldest.time),
+	};
+}

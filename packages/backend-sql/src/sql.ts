@@ -1,0 +1,34 @@
+/** The factory. */
+import type { Backend } from "@holdfast/core";
+import { SqlBackend } from "./backend.js";
+import { openDatabase, openDialect, openUrl } from "./opened.js";
+import type { SqlDatabaseOptions, SqlDialectOptions, SqlOptions } from "./options.js";
+
+/**
+ * SQLite, Postgres, MySQL or MariaDB as a backend: by URL, by the application's own Kysely (`db`), or by a Kysely dialect.
+ *
+ * | URL | driver to install |
+ * | --- | --- |
+ * | `sqlite:./state.db`, `sqlite::memory:` | `better-sqlite3`, or none: then Node's own SQLite serves |
+ * | `postgres://…` | `pg` |
+ * | `mysql://…`, `mariadb://…` | `mysql2` |
+ *
+ * Tables are made and migrated at the first call. Nothing is connected before it.
+ *
+ * @example
+ * ```ts
+ * const manager = createStateManager({ backend: sql(process.env.DATABASE_URL ?? "sqlite:./state.db") });
+ * ```
+ */
+export function sql(
+	where: string | SqlDatabaseOptions | SqlDialectOptions,
+	options: SqlOptions = {},
+): Backend {
+	if (typeof where !== "string") {
+		const traits = { reach: "network", durable: true } as const;
+		return new SqlBackend(() => ("db" in where ? openDatabase(where) : openDialect(where)), traits, where);
+	}
+	const inMemory = /^sqlite:(:memory:)?$/.test(where);
+	const reach = inMemory ? "process" : where.startsWith("sqlite:") ? "device" : "network";
+	return new SqlBackend(() => openUrl(where, options), { reach, durable: !inMemory }, options);
+}

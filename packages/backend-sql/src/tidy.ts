@@ -1,0 +1,93 @@
+/** Dropping scopes, and housekeeping: logs age though nobody writes, and what is empty goes. */
+import { lockScopes, nextTidy, sizeOf, withSize } from "./commit.js";
+import type { Language } from "./engine.js";
+import { isLong, trim } from "./retention.js";
+import { emptied, parseScopeRow, type ScopeRow } from "./scope-row.js";
+import { ask, type Statement, type Steps, toNumber, toText } from "./statement.js";
+import { writeScopes } from "./write.js";
+
+const tables = ["entries", "changes", "events"] as const;
+
+const deleteAll = (language: Language, id: number): readonly Statement[] =>
+	tables.map((table) => language.say(`delete from {${table}} where "scope_id" = ?`, [id]));
+
+/** Locks a scope's row; `undefined`: there is none, or it is held elsewhere. */
+function* lock(
+	language: Language,
+	scope: string,
+	clockOffset: number,
+): Steps<{ readonly row: ScopeRow; readonly now: number } | undefined> {
+	const begin = language.engine.begin.map((text) => language.say(text));
+	const raw = (yield [...begin, ...lockScopes(language, [scope])]).at(-1)?.[0];
+	if (raw === undefined) return undefined;
+	const row = parseScopeRow(raw);
+	return { row, now: Math.max(toNumber(raw.now) + clockOffset, row.time) };
+}
+
+const commit = (language: Language): Statement => language.say("commit", [], true);
+
+/** Removes a scope; its writers stay. Answers whether it was there; `undefined`: it is held elsewhere. */
+export function* dropScope(
+	language: Language,
+	scope: string,
+	clockOffset: number,
+): Steps<boolean | undefined> {
+	const locked = yield* lock(language, scope, clockOffset);
+	if (locked === undefined) {
+		const [there] = yield* ask(language.say('select "id" from {scopes} where "scope" = ?', [scope]));
+		yield [commit(language)];
+		return there === undefined ? false : undefined;
+	}
+	const { row, now } = locked;
+	const after = { ...emptied(row), time: now, keep: undefined, tidyAt: row.tidyAt ?? now + 60_000 };
+	yield [...deleteAll(language, row.id), ...writeScopes(language, [after]), commit(language)];
+	return row.head > 0;
+}
+
+/** Scopes that may have something to tidy. */
+export function* untidy(language: Language, limit: number, clockOffset: number): Steps<readonly string[]> {
+	const rows = yield* ask(
+		language.say(
+			`select "scope" from {scopes} where "tidy_at" is not null and "tidy_at" <= ${language.engine.now} + ? order by "tidy_at" limit ?`,
+			[clockOffset, limit],
+		),
+	);
+	return rows.map((row) => toText(row.scope));
+}
+
+/** Trims a scope's logs, forgets writers whose time is over, and the scope itself once nothing is left of it. */
+export function* tidyScope(language: Language, scope: string, clockOffset: number): Steps<void> {
+	const locked = yield* lock(language, scope, clockOffset);
+	if (locked === undefined) {
+		yield [commit(language)];
+		return;
+	}
+	const { now } = locked;
+	let { row } = locked;
+	yield [language.say('delete from {writers} where "scope_id" = ? and "until" < ?', [row.id, now])];
+	let again = false;
+	for (const of of ["changes", "events"] as const) {
+		const keep = row.keep?.[of];
+		if (keep === undefined || !isLong(sizeOf(row, of), keep, now)) continue;
+		row = withSize(row, of, yield* trim(language, of, row.id, sizeOf(row, of), keep, now));
+		again ||= isLong(sizeOf(row, of), keep, now);
+	}
+	const [left] = yield* ask(
+		language.say(
+			`select (select max("until") from {writers} where "scope_id" = ?) as "until",
+			(select max("key") from {entries} where "scope_id" = ?) as "key"`,
+			[row.id, row.id],
+		),
+	);
+	const until = left?.until === null ? null : toNumber(left?.until);
+	const isEmpty = left?.key === null && row.seal === undefined && row.changesCount + row.eventsCount === 0;
+	// A next life counts on above the clock, so what this one had counted may go only once the clock is past it.
+	const counted = Math.max(row.head, row.floor) / 1000;
+	if (isEmpty && until === null && counted < now && (row.endsAt === null || row.endsAt <= now)) {
+		yield [language.say('delete from {scopes} where "id" = ?', [row.id]), commit(language)];
+		return;
+	}
+	const waiting = isEmpty ? Math.max(until ?? 0, counted, now) + 1000 : until;
+	const tidyAt = again ? now : (nextTidy(row) ?? waiting);
+	yield [...writeScopes(language, [{ ...row, time: now, tidyAt }]), commit(language)];
+}

@@ -1,0 +1,100 @@
+/** Writes what a pack changed, in statements that take the rows of all its scopes. */
+import type { Batch, BatchAnswer, LogRecord, Retention, WriterMemory } from "@holdfast/core";
+import type { Language } from "./engine.js";
+import type { Difference } from "./loaded-scope.js";
+import { entryColumns, formatAnswer, formatEntry, formatRecord, recordColumns } from "./rows.js";
+import { formatScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
+import type { Bound, Statement } from "./statement.js";
+
+/** Statements for what became of entries. */
+export function writeEntries(
+	language: Language,
+	scopes: readonly { readonly id: number; readonly difference: Difference }[],
+): readonly Statement[] {
+	const deleted: [number, string][] = [];
+	const put: Bound[][] = [];
+	const extended: Statement[] = [];
+	for (const { id, difference } of scopes) {
+		for (const key of difference.deleted) deleted.push([id, key]);
+		for (const entry of difference.put) put.push([id, ...formatEntry(entry)]);
+		for (const { key, expiresAt } of difference.extended)
+			extended.push(
+				language.say('update {entries} set "expires_at" = ? where "scope_id" = ? and "key" = ?', [
+					expiresAt,
+					id,
+					key,
+				]),
+			);
+	}
+	const deletes = language.parts(deleted).map((part) => {
+		const { text, values } = language.engine.isPair("scope_id", "key", part);
+		return language.say(`delete from {entries} where ${text}`, values);
+	});
+	return [
+		...deletes,
+		...language.insert("entries", ["scope_id", ...entryColumns], put, {
+			keys: ["scope_id", "key"],
+			updated: entryColumns.slice(1),
+		}),
+		...extended,
+	];
+}
+
+/** Statements that log records, as many as are kept. */
+export function insertRecords(
+	language: Language,
+	scopes: readonly {
+		readonly id: number;
+		readonly records: readonly LogRecord[];
+		readonly keep: Retention | undefined;
+	}[],
+): readonly Statement[] {
+	const changes: Bound[][] = [];
+	const events: Bound[][] = [];
+	for (const { id, records, keep } of scopes)
+		for (const record of records) {
+			const row = [id, ...formatRecord(record)];
+			if (keep === undefined || keep.changes.count > 0) changes.push(row);
+			if (record.events.length > 0 && (keep === undefined || keep.events.count > 0)) events.push(row);
+		}
+	const columns = ["scope_id", ...recordColumns];
+	return [...language.insert("changes", columns, changes), ...language.insert("events", columns, events)];
+}
+
+/** Statements that remember writers; a new one is the occasion to forget those whose time is over. */
+export function writeWriters(
+	language: Language,
+	applied: readonly {
+		readonly row: ScopeRow;
+		readonly batch: Batch;
+		readonly answer: BatchAnswer;
+		readonly memory: WriterMemory | undefined;
+		readonly now: number;
+	}[],
+): readonly Statement[] {
+	const statements: Statement[] = [];
+	const rows: Bound[][] = [];
+	for (const { row, batch, answer, memory, now } of applied) {
+		const [first] = batch.commits;
+		if (first === undefined) continue;
+		rows.push([row.id, batch.writer, batch.sequence, first.id, formatAnswer(answer), batch.until]);
+		if (memory === undefined && row.head > 0)
+			statements.push(
+				language.say('delete from {writers} where "scope_id" = ? and "until" < ?', [row.id, now]),
+			);
+	}
+	return [
+		...statements,
+		...language.insert("writers", ["scope_id", "writer", "sequence", "first_id", "answer", "until"], rows, {
+			keys: ["scope_id", "writer"],
+			updated: ["sequence", "first_id", "answer", "until"],
+		}),
+	];
+}
+
+/** Statements that write scopes' rows, which are there and locked. */
+export const writeScopes = (language: Language, rows: readonly ScopeRow[]): readonly Statement[] =>
+	language.insert("scopes", scopeColumns, rows.map(formatScopeRow), {
+		keys: ["id"],
+		updated: scopeColumns.slice(2),
+	});
