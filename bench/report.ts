@@ -1,0 +1,66 @@
+/** What a suite found: a table for the terminal, rows for `results/`. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { join } from "node:path";
+
+/** Ours beside one peer's. */
+export interface Row {
+	readonly case: string;
+	/** Operations a second (more is better), or bytes a key (less is better). */
+	readonly unit: "ops/s" | "bytes/key";
+	readonly ops: number;
+	readonly peer: string;
+	readonly peerOps: number;
+	/** Ours over the peer's: at 2 we do twice as many a second, or take twice the bytes. */
+	readonly ratio: number;
+	/** What the ratio must reach, where that was promised. */
+	readonly bar?: number;
+	/** The peer answers at once, without a promise: it does less. */
+	readonly sync?: true;
+}
+
+/** Where it was measured. */
+const machine = () => ({
+	cpu: cpus()[0]?.model.trim() ?? "unknown",
+	cores: cpus().length,
+	memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
+	node: process.version,
+	platform: `${process.platform} ${process.arch}`,
+	date: new Date().toISOString(),
+});
+
+const figure = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+
+const columns = [36, 14, 28, 14, 8, 6] as const;
+
+function line(...cells: readonly [string, string, string, string, string, string]): string {
+	// Names to the left, numbers to the right.
+	return cells
+		.map((cell, i) => (i % 2 === 0 && i < 4 ? cell.padEnd(columns[i] ?? 0) : cell.padStart(columns[i] ?? 0)))
+		.join(" ");
+}
+
+/** The head of the table. */
+export const head: string = line("case", "Holdfast", "beside", "its figure", "ratio", "bar");
+
+/** A row of the table; `✗` where it stays under its bar. */
+export function print({ case: name, unit, ops, peer, peerOps, ratio, bar, sync }: Row): string {
+	const missed = bar !== undefined && ratio < bar ? " ✗" : "";
+	const bytes = unit === "bytes/key" ? " B" : "";
+	return `${line(
+		name,
+		`${figure.format(ops)}${bytes}`,
+		sync ? `${peer} (sync)` : peer,
+		`${figure.format(peerOps)}${bytes}`,
+		ratio < 0.1 ? ratio.toPrecision(1) : ratio.toFixed(2),
+		bar?.toFixed(1) ?? "",
+	)}${missed}`;
+}
+
+/** Writes the rows to `results/<suite>.json`. */
+export function save(suite: string, rows: readonly Row[]): void {
+	const folder = join(import.meta.dirname, "results");
+	mkdirSync(folder, { recursive: true });
+	const found = { suite, machine: machine(), rows };
+	writeFileSync(join(folder, `${suite}.json`), `${JSON.stringify(found, null, "\t")}\n`);
+}

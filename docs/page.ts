@@ -1,0 +1,65 @@
+/** A page of the documentation, as tests see it: its examples, what they print, its links. */
+import { readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+
+/** A page; its path is relative to the repository. */
+export class Page {
+	readonly path: string;
+	readonly text: string;
+	/** All blocks of ```ts in order, as one module: a later block goes on where an earlier one ended. */
+	readonly module: string;
+
+	constructor(path: string) {
+		this.path = path;
+		this.text = readFileSync(join(root, path), "utf8");
+		this.module = examplesOf(this.text);
+	}
+
+	/** What the examples say that they print: their `// prints: …` comments, in order. */
+	get promisedOutput(): string[] {
+		return [...this.module.matchAll(/\/\/ prints: (.*)$/gm)].map(([, line = ""]) => line.trimEnd());
+	}
+
+	/** Whether the examples are tests, for vitest to run. */
+	get isSuite(): boolean {
+		return /^conformance\(/m.test(this.module);
+	}
+
+	/** The files of the repository that the page links to, relative to it, each with its `#anchor` if it has one. */
+	get links(): string[] {
+		return [...this.text.matchAll(/\]\(([^)\s]+)\)/g)]
+			.map(([, target = ""]) => target)
+			.filter((target) => !/^[a-z]+:/.test(target))
+			.map((target) =>
+				target.startsWith("#")
+					? `${this.path}${target}`
+					: relative(root, join(root, dirname(this.path), target)),
+			);
+	}
+
+	/** The anchors of its headings, as GitHub makes them. */
+	get anchors(): string[] {
+		return [...this.text.matchAll(/^#+ (.*)$/gm)].map(([, title = ""]) =>
+			title
+				.toLowerCase()
+				.replace(/[^\p{L}\p{N}\s_-]/gu, "")
+				.replaceAll(" ", "-"),
+		);
+	}
+}
+
+/** The lines that stand in blocks of ```ts; all others are left empty, so that an error's line is the page's. */
+function examplesOf(text: string): string {
+	let block: string | undefined;
+	return text
+		.split("\n")
+		.map((line) => {
+			const fence = /^```(.*)$/.exec(line);
+			if (fence === null) return block === "ts" ? line : "";
+			block = block === undefined ? fence[1] : undefined;
+			return "";
+		})
+		.join("\n");
+}

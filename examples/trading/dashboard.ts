@@ -1,0 +1,95 @@
+/** The dashboard: the state, the feed, the trader and the web server, put together. */
+import { randomBytes } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import { createStateManager } from "@holdfast/core";
+import { createAdaptorServer } from "@hono/node-server";
+import { backends } from "./backend.ts";
+import { index } from "./datasets.ts";
+import { ingest } from "./ingest.ts";
+import { lead } from "./leader.ts";
+import type { Options } from "./options.ts";
+import { loadPage } from "./page-files.ts";
+import { makeRoutes } from "./routes.ts";
+import { type Manager, state } from "./state.ts";
+import { trade } from "./trader.ts";
+
+export interface Dashboard {
+	readonly url: string;
+	/** Ends the streams, the trader and the feed's process, then flushes and closes the state. */
+	close(): Promise<void>;
+}
+
+const defaultPort = 4173;
+
+export async function startDashboard(options: Options): Promise<Dashboard> {
+	const backend = backends[options.backend];
+	if (backend === undefined) throw new Error(`There is no backend ${options.backend}.`);
+	const page = await loadPage();
+	const manager: Manager = createStateManager({ backend: backend(), state });
+	await manager.ready();
+	const { shared } = manager;
+	await shared.set("pace", { speed: options.speed, paused: options.paused });
+
+	const closing = new AbortController();
+	const { signal } = closing;
+	const live = shared.mirror("**", { signal });
+	await live.ready;
+	const desk = {
+		...options,
+		symbol: index,
+		startingCash: options.cash,
+		stake: 0.95,
+		slippage: 2,
+		commission: 1,
+	};
+	const limits = { capacity: options.queue, rest: options.rest * 1000 };
+	const work = [
+		lead(shared, "ingest", signal, (lease, until) => ingest(shared, limits, lease, until)),
+		lead(shared, "trader", signal, (lease, until) => trade(shared, desk, lease, until)),
+	];
+
+	const secret = options.secret ?? randomBytes(32).toString("hex");
+	const routes = makeRoutes({ manager, live, secret, page, traded: index, closing: signal });
+	const server = createAdaptorServer({ fetch: routes.fetch });
+	const listen = (port: number): Promise<void> =>
+		new Promise((resolve, reject) => {
+			server.once("error", reject);
+			server.listen(port, options.host, () => {
+				server.off("error", reject);
+				resolve();
+			});
+		});
+
+	async function close(): Promise<void> {
+		closing.abort();
+		await Promise.all(work);
+		const closed = new Promise((resolve) => server.close(resolve));
+		if ("closeAllConnections" in server) server.closeAllConnections();
+		await closed;
+		const { unflushed } = await manager.close();
+		for (const { scope, commits } of unflushed)
+			console.error(`${commits} commits of ${scope} were not flushed.`);
+	}
+
+	try {
+		if (options.port !== undefined) await listen(options.port);
+		else await listenNear(defaultPort, listen);
+	} catch (error) {
+		await close();
+		throw error;
+	}
+	const { port } = server.address() as AddressInfo;
+	const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+	return { url: `http://${host}:${port}`, close };
+}
+
+/** The first free port from one on; any, if ten are taken. */
+async function listenNear(first: number, listen: (port: number) => Promise<void>): Promise<void> {
+	for (const port of [...Array.from({ length: 10 }, (_, i) => first + i), 0]) {
+		try {
+			return await listen(port);
+		} catch (error) {
+			if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+		}
+	}
+}

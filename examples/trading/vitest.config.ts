@@ -1,0 +1,6 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+	resolve: { tsconfigPaths: true },
+	test: { name: "trading", include: ["*.test.ts", "page/*.test.ts"] },
+});
