@@ -1,0 +1,6 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+	resolve: { tsconfigPaths: true },
+	test: { name: "redis", include: ["src/**/*.test.ts"] },
+});
