@@ -2,5 +2,10 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
 	resolve: { tsconfigPaths: true },
-	test: { name: "trading", include: ["*.test.ts", "page/*.test.ts"] },
+	test: {
+		name: "trading",
+		include: ["*.test.ts", "page/*.test.ts"],
+		testTimeout: 30_000,
+		hookTimeout: 60_000,
+	},
 });

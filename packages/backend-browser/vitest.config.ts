@@ -2,5 +2,5 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
 	resolve: { tsconfigPaths: true },
-	test: { name: "client", include: ["src/**/*.test.ts"] },
+	test: { name: "client", include: ["src/**/*.test.ts"], testTimeout: 30_000, hookTimeout: 60_000 },
 });

@@ -6,5 +6,7 @@ export default defineConfig({
 	test: {
 		name: "core",
 		include: ["src/**/*.test.ts"],
+		testTimeout: 30_000,
+		hookTimeout: 60_000,
 	},
 });
