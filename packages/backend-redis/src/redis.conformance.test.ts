@@ -22,7 +22,11 @@ conformance("redis", async () => {
 	await admin.flushall();
 	let offset = 0;
 	return {
-		create: () => redis(server.url, { clockOffset: () => offset, connection: { retryStrategy: () => 50 } }),
+		create: () => redis(server.url, {
+				clockOffset: () => offset,
+				connectWithin: "20s",
+				connection: { retryStrategy: () => 50 },
+			}),
 		advance: (ms) => {
 			offset += ms;
 		},

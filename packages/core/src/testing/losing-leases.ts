@@ -162,6 +162,7 @@ export const losingLeases: readonly Check[] = [
 			const other = await trial.manager();
 			expect((await other.shared.tryLock("job")).acquired, "whether another got it").toBe(false);
 			await lease.release();
+			expect(trial.errors, "what went wrong when it was let go").toEqual([]);
 			const next = await taken(other);
 			expect(next.token).toBeGreaterThan(lease.token);
 			await other.shared.drop();
