@@ -99,8 +99,8 @@ export const inTime: readonly Check[] = [
 					}
 				});
 				// Some wait first and then ask.
-				await trial.advance(5100);
-				await trial.advance(5100);
+				await trial.advance(trial.timeout + 100);
+				await trial.advance(trial.timeout + 100);
 				const settled = await trial.within("all calls", Promise.all(outcomes));
 				expect(
 					settled.filter((outcome) => outcome !== "refused"),
@@ -162,7 +162,7 @@ export const inTime: readonly Check[] = [
 				() => "answered",
 				(error: unknown) => (isHoldfastError(error) ? "refused" : String(error)),
 			);
-			await trial.advance(5100);
+			await trial.advance(trial.timeout + 100);
 			expect(await trial.within(name, outcome), name).toBe("refused");
 		}
 		broken = false;

@@ -260,7 +260,7 @@ export const once: readonly Check[] = [
 			const sent = codeOf(manager.shared.set("sent", 1));
 			await trial.settle();
 			const waiting = codeOf(manager.shared.set("waiting", 1));
-			await trial.advance(5100);
+			await trial.advance(trial.timeout + 100);
 			expect(await trial.within("the write that was sent", sent)).toBe("outcome-unknown");
 			expect(await trial.within("the write that waited", waiting)).toBeOneOf(["timeout", "outcome-unknown"]);
 			heal();
@@ -278,7 +278,7 @@ export const once: readonly Check[] = [
 			() => "answered",
 			(error: { code?: string }) => error.code,
 		);
-		await trial.advance(5100);
+		await trial.advance(trial.timeout + 100);
 		expect(await trial.within("the write", write)).toBe("outcome-unknown");
 		heal();
 		expect(await manager.shared.get("a"), "what was lost on its way").toBe(0);

@@ -172,7 +172,7 @@ export const refusing: readonly Check[] = [
 		faults.unavailable = true;
 		const write = manager.shared.set("a", 2, { ifAbsent: true });
 		write.catch(() => {});
-		await trial.advance(5000);
+		await trial.advance(trial.timeout);
 		await expect(write).rejects.toMatchObject({ code: expect.stringMatching(/^(unavailable|timeout)$/) });
 		expect(manager.health.status, "in an outage").toBe("unreachable");
 		heal();

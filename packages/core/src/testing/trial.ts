@@ -26,7 +26,12 @@ export class Trial {
 
 	/** How long anything may take, in ms of real time. */
 	get patience(): number {
-		return this.harness.patience ?? 5000;
+		return this.harness.patience ?? 20_000;
+	}
+
+	/** How long a manager's calls may take, in ms of its clock: no less than their usual 5 s, and what a loaded machine takes. */
+	get timeout(): number {
+		return Math.max(5000, this.patience);
 	}
 
 	/** A handle on the store, as another process would have it. */
@@ -47,6 +52,7 @@ export class Trial {
 			backend: options.backend ?? (await this.backend()),
 			clock: this.clock,
 			namespace: "conformance",
+			timeout: this.timeout,
 			...options,
 		});
 		manager.on("error", (error) => this.errors.push(error));
