@@ -37,7 +37,7 @@ interface Call {
 }
 
 /** How long what waits is left alone before it is tried again, in ms: at first, and at most. */
-const pauses = { first: 5, longest: 100 } as const;
+const pauses = { first: 2, longest: 100 } as const;
 
 /** Calls to one server or one cluster. */
 export class Link {
@@ -127,7 +127,7 @@ export class Link {
 		this.#waiting.add(call);
 		if (this.#retry !== undefined) return;
 		this.#retry = setTimeout(() => this.#tryAgain(), this.#pause);
-		this.#pause = Math.min(pauses.longest, this.#pause * 2);
+		this.#pause = Math.min(pauses.longest, this.#pause * 1.5);
 	}
 
 	#tryAgain(): void {

@@ -14,6 +14,15 @@ export interface ClusterSettings {
 	readonly options?: readonly string[];
 }
 
+/** A slot on its way. */
+export interface SlotMove {
+	/** The slot's keys that are still where they were. */
+	keys(): Promise<string[]>;
+	moveKey(key: string): Promise<void>;
+	/** Moves what is left, and the slot. */
+	finish(): Promise<void>;
+}
+
 /** A running cluster. */
 export class RedisCluster {
 	/** Its servers, the first three of them primaries at first. */
@@ -97,6 +106,28 @@ export class RedisCluster {
 			([first, last]) => first <= slot && slot <= last,
 		) as (typeof ranges)[0];
 		return this.servers.find((server) => server.port === port) as RedisServer;
+	}
+
+	/** Begins to move a slot from its primary to another; what it answers goes on with it. */
+	async moveSlot(slot: number): Promise<SlotMove> {
+		const from = await this.primaryOf(slot);
+		const to = this.servers.slice(0, 3).find((server) => server !== from) as RedisServer;
+		const [fromId, toId] = (await Promise.all([from, to].map((server) => server.ask("cluster", "myid")))) as [
+			string,
+			string,
+		];
+		await to.ask("cluster", "setslot", slot, "importing", fromId);
+		await from.ask("cluster", "setslot", slot, "migrating", toId);
+		const keys = async (): Promise<string[]> =>
+			(await from.ask("cluster", "getkeysinslot", slot, 100_000)) as string[];
+		const moveKey = async (key: string): Promise<void> => {
+			await from.ask("migrate", "127.0.0.1", to.port, key, 0, 5000);
+		};
+		const finish = async (): Promise<void> => {
+			for (const key of await keys()) await moveKey(key);
+			for (const server of [to, from]) await server.ask("cluster", "setslot", slot, "node", toId);
+		};
+		return { keys, moveKey, finish };
 	}
 
 	async stop(): Promise<void> {

@@ -13,7 +13,7 @@ import { addressOf, ClusterServers, OneServer } from "./servers.js";
 import { beat } from "./subscriber.js";
 
 /** How long it waits before it looks for a channel's server again, in ms: at first, and at most. */
-const pauses = { first: 20, longest: 500 } as const;
+const pauses = { first: 5, longest: 200 } as const;
 
 const channelsAtOnce = 1000;
 
@@ -111,11 +111,10 @@ export class ShardedSubscriber {
 		for (let pause: number = pauses.first; this.#homeless.size > 0 && !this.#closed; ) {
 			const before = this.#homeless.size;
 			const byShard = Map.groupBy(this.#homeless.keys(), (channel) => this.#shardOf(channel));
-			const rounds = [...byShard].map(([shard, channels]) => shard && this.#subscribe(shard, channels));
-			await Promise.all(rounds);
+			await Promise.all([...byShard].map(([shard, channels]) => shard && this.#subscribe(shard, channels)));
 			if (this.#homeless.size === 0 || this.#closed) break;
-			pause = this.#homeless.size < before ? pauses.first : Math.min(pauses.longest, pause * 2);
-			this.#servers.doubt();
+			pause = this.#homeless.size < before ? pauses.first : Math.min(pauses.longest, pause * 1.5);
+			if (pause === pauses.longest) this.#servers.doubt();
 			await new Promise((resolve) => setTimeout(resolve, pause));
 		}
 		this.#settling = false;
@@ -174,6 +173,7 @@ export class ShardedSubscriber {
 			} catch (error) {
 				this.#failure = error;
 				if (shard.subscribe === "ssubscribe" && isPlain(error)) shard.subscribe = "subscribe";
+				else this.#servers.doubt();
 				return;
 			}
 			if (this.#shards.get(shard.address) === shard) this.#settled(shard, some);
