@@ -1,9 +1,8 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { createStateManager } from "@holdfast/core";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { selfSigned } from "./certificate.js";
 import { redis } from "./redis.js";
 import { freePort, RedisServer } from "./redis-server.js";
 
@@ -16,37 +15,22 @@ const rules =
 let server: RedisServer;
 let admin: Redis;
 let tls: number;
+let ca: string;
 
 beforeAll(async () => {
 	server = await RedisServer.start();
 	admin = new Redis(server.url);
-	const openssl = (...args: string[]) =>
-		execFileSync("openssl", args, { cwd: server.folder, stdio: "ignore" });
-	const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
-	openssl(
-		"req",
-		"-x509",
-		"-newkey",
-		"rsa:2048",
-		"-nodes",
-		"-keyout",
-		"key.pem",
-		"-out",
-		"cert.pem",
-		"-days",
-		"2",
-		...subject,
-	);
+	const { certificate, key } = selfSigned(server.folder);
+	ca = readFileSync(certificate, "utf8");
 	tls = await freePort();
-	const file = (name: string) => join(server.folder, name);
 	await admin.config(
 		"SET",
 		"tls-cert-file",
-		file("cert.pem"),
+		certificate,
 		"tls-key-file",
-		file("key.pem"),
+		key,
 		"tls-ca-cert-file",
-		file("cert.pem"),
+		certificate,
 	);
 	await admin.config("SET", "tls-auth-clients", "no", "tls-port", String(tls));
 });
@@ -100,7 +84,6 @@ test("a user of the namespace's keys and channels can do all, and reaches nothin
 
 test("TLS: a server of a trusted certificate is used, another one is unavailable", async () => {
 	const url = `rediss://127.0.0.1:${tls}`;
-	const ca = readFileSync(join(server.folder, "cert.pem"), "utf8");
 	const trusting = createStateManager({ backend: redis(url, { connection: { tls: { ca } } }) });
 	onTestFinished(async () => void (await trusting.close()));
 	const heard = Promise.withResolvers<unknown>();

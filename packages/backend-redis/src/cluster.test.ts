@@ -1,8 +1,12 @@
 /** A real cluster: calls by node, a slot that moves, a primary that fails, and servers without sharded channels. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createStateManager, type Signal, type StateManager } from "@holdfast/core";
 import { Client, put } from "@holdfast/core/testing";
 import { Cluster, Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { selfSigned } from "./certificate.js";
 import { scopeKeys, slotOf } from "./keys.js";
 import { type RedisOptions, redis } from "./redis.js";
 import { RedisCluster } from "./redis-cluster.js";
@@ -336,6 +340,32 @@ test("where the servers have no sharded channels, watchers hear all the same", {
 		await manager.scope("room", id).set("n", id);
 		expect(await heard.promise).toBe(id);
 	}
+});
+
+test("TLS: the scheme of the first node, and a trusted certificate, are for all nodes", {
+	timeout: 60_000,
+}, async () => {
+	const folder = mkdtempSync(join(tmpdir(), "holdfast-tls-"));
+	onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+	const tls = selfSigned(folder);
+	const cluster = await RedisCluster.start({ replicas: false, tls });
+	onTestFinished(() => cluster.stop());
+	const nodes = [`rediss://127.0.0.1:${cluster.tlsPorts[0]}`];
+	const ca = readFileSync(tls.certificate, "utf8");
+	const manager = createStateManager({
+		backend: redis({ nodes, connectWithin: "15s", connection: { tls: { ca } } }),
+	});
+	onTestFinished(async () => void (await manager.close()));
+	for (const id of ["a", "b", "c", "d", "e", "f"]) {
+		const room = manager.scope("room", id);
+		const heard = Promise.withResolvers<unknown>();
+		await room.subscribe("n", ({ value }) => heard.resolve(value)).ready;
+		await room.set("n", id);
+		expect(await heard.promise).toBe(id);
+	}
+	const doubting = createStateManager({ backend: redis({ nodes, connectWithin: 500 }) });
+	onTestFinished(async () => void (await doubting.close()));
+	await expect(doubting.ready()).rejects.toMatchObject({ code: "unavailable" });
 });
 
 test("each node's settings are told once to each manager", { timeout: 60_000 }, async () => {

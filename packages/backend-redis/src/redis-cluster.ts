@@ -12,6 +12,8 @@ export interface ClusterSettings {
 	readonly nodeTimeout?: number;
 	/** More options of a `redis.conf`, as arguments. */
 	readonly options?: readonly string[];
+	/** The files of the certificate by which its servers speak TLS too. */
+	readonly tls?: { readonly certificate: string; readonly key: string };
 }
 
 /** A slot on its way. */
@@ -27,9 +29,12 @@ export interface SlotMove {
 export class RedisCluster {
 	/** Its servers, the first three of them primaries at first. */
 	readonly servers: readonly RedisServer[];
+	/** The ports where they speak TLS. */
+	readonly tlsPorts: readonly number[];
 
-	private constructor(servers: readonly RedisServer[]) {
+	private constructor(servers: readonly RedisServer[], tlsPorts: readonly number[]) {
 		this.servers = servers;
+		this.tlsPorts = tlsPorts;
 	}
 
 	/** Starts the servers and makes them one cluster; resolves once all of them know it. */
@@ -37,22 +42,42 @@ export class RedisCluster {
 		replicas = true,
 		nodeTimeout = 15_000,
 		options = [],
+		tls,
 	}: ClusterSettings = {}): Promise<RedisCluster> {
 		const count = replicas ? 6 : 3;
 		const servers = [];
 		const buses: number[] = [];
+		const tlsPorts: number[] = [];
 		for (let i = 0; i < count; i++) {
 			const bus = await freePort();
 			buses.push(bus);
+			const secure = [];
+			if (tls !== undefined) {
+				const { certificate, key } = tls;
+				const port = await freePort();
+				tlsPorts.push(port);
+				secure.push(
+					"--tls-port",
+					String(port),
+					"--tls-cluster",
+					"yes",
+					"--tls-auth-clients",
+					"no",
+					"--tls-key-file",
+					key,
+				);
+				secure.push("--tls-cert-file", certificate, "--tls-ca-cert-file", certificate);
+			}
 			servers.push(
 				await RedisServer.start([
 					...["--cluster-enabled", "yes", "--cluster-port", String(bus)],
 					...["--cluster-node-timeout", String(nodeTimeout), "--cluster-replica-validity-factor", "0"],
-					...["--cluster-allow-replica-migration", "no", "--repl-diskless-sync-delay", "0", ...options],
+					...["--cluster-allow-replica-migration", "no", "--repl-diskless-sync-delay", "0"],
+					...[...secure, ...options],
 				]),
 			);
 		}
-		const cluster = new RedisCluster(servers);
+		const cluster = new RedisCluster(servers, tlsPorts);
 		for (const [i, server] of servers.entries()) {
 			await server.ask("cluster", "set-config-epoch", i + 1);
 			const [first, after] = [0, 1].map((next) => Math.floor(((i + next) * slotCount) / 3)) as [

@@ -18,7 +18,14 @@ async function start() {
 	onTestFinished(() => between.close());
 	const proxied = new URL(between.url).port;
 	const replica = await RedisServer.start([
-		...["--replicaof", `127.0.0.1 ${proxied}`, "--repl-diskless-sync-delay", "0"],
+		...[
+			"--replicaof",
+			`127.0.0.1 ${proxied}`,
+			"--repl-diskless-sync-delay",
+			"0",
+			"--maxmemory-policy",
+			"allkeys-lru",
+		],
 	]);
 	onTestFinished(() => replica.stop());
 	const caughtUp = async (): Promise<void> => {
@@ -51,10 +58,12 @@ for (const [way, options] of Object.entries(ways))
 		timeout: 120_000,
 	}, async () => {
 		const { primary, replica, between, sentinel, caughtUp } = await start();
+		const problems: string[] = [];
 		const open = (): StateManager => {
 			const backend = redis({ ...options(sentinel), connectWithin: "10s" });
 			const manager = createStateManager({ backend, timeout: "30s" });
 			onTestFinished(async () => void (await manager.close({ timeout: 100 })));
+			manager.on("error", ({ message }) => message.includes("maxmemory-policy") && problems.push(message));
 			return manager;
 		};
 		const [writer, watcher] = [open(), open()];
@@ -116,6 +125,9 @@ for (const [way, options] of Object.entries(ways))
 		await mirror.at(head);
 		const mirrored = mirror.list().map(({ key }) => key);
 		expect(mirrored.sort()).toEqual(["count", "end", ...Array.from(found, (key) => `done/${key}`)].sort());
+
+		const ofReplica = expect.stringContaining(`127.0.0.1:${replica.port} may evict`);
+		await vi.waitFor(() => expect(problems).toEqual([ofReplica, ofReplica]), patience);
 
 		for (const { shared: later } of [writer, open()])
 			expect(await later.lock("lock", async ({ token }) => token)).toBeGreaterThan(before);
