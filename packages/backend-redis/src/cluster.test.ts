@@ -282,6 +282,29 @@ describe("a cluster with replicas", () => {
 		await heard.heals();
 	});
 
+	test("a frozen primary is left for its replica, and closing leaves no socket", {
+		timeout: 120_000,
+	}, async () => {
+		trial++;
+		const sockets = (): number =>
+			process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length;
+		const before = sockets();
+		const backend = redis({ nodes: cluster.nodes, answerWithin: 500, connectWithin: "15s" });
+		const manager = createStateManager({ backend, namespace: `trial-${trial}`, timeout: "30s" });
+		const room = manager.scope("room", "frozen");
+		const heard = Promise.withResolvers<void>();
+		await room.subscribe("n", ({ value }) => value === 2 && heard.resolve()).ready;
+		await room.increment("n");
+		const frozen = await cluster.primaryOf(slotOf(keysOf("room", "frozen").entries));
+		frozen.freeze();
+		await room.increment("n");
+		await heard.promise;
+		await manager.close({ timeout: 500 });
+		await vi.waitFor(() => expect(sockets()).toBeLessThanOrEqual(before), patience);
+		frozen.thaw();
+		await cluster.until((info) => info.includes("cluster_state:ok"));
+	});
+
 	test("a user of the namespace can do all in a cluster", async () => {
 		trial++;
 		const rules = `${userRules} ${clusterRules}`.split(" ");
