@@ -107,7 +107,7 @@ class RedisBackend implements Backend {
 				return {
 					head: Number(head),
 					now: Number(now),
-					next: next === "" ? null : Number(next),
+					next: next === "0" ? null : Number(next),
 					entries: keys.map((key, at) => (found[at] ? parseEntry(key, found[at]) : null)),
 				};
 			}, unread),
@@ -122,7 +122,7 @@ class RedisBackend implements Backend {
 				return {
 					script: scripts.commit,
 					keys: commitKeys(keys),
-					args: [offset, ...batchArguments(batch, keys.channel)],
+					args: batchArguments(batch, keys.channel, offset),
 				};
 			}),
 		);
