@@ -9,11 +9,17 @@ import { plainScript } from "./plain-script.js";
 export const commitScript = `
 local H, O, X, L, V, W, S, D, F = unpack(KEYS)
 local call, fmt, match, sub, json, max = redis.call, string.format, string.match, string.sub, cjson.encode, math.max
-local way, count, offset, sequence, life, floor, step, keep_text = match(ARGV[1], '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.+)$')
+local way, count, offset, sequence, life, ends, floor, step, keep_text =
+  match(ARGV[1], '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.+)$')
 local scope, channel, writer, first = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local memory = writer .. ' ' .. sequence .. ' ' .. ends
 count, offset, sequence, life, floor, step =
   tonumber(count), tonumber(offset), tonumber(sequence), tonumber(life), tonumber(floor), tonumber(step)
-local function int(n) return fmt('%.0f', n) end
+local function int(n)
+  -- Formatting a large double takes a microsecond, two integers that fit 32 bits a third of it.
+  if n >= 1e9 and n % 1 == 0 then return fmt('%d%09d', n / 1e9, n % 1e9) end
+  return fmt('%.0f', n)
+end
 
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000) + offset
@@ -46,14 +52,13 @@ if count > 0 then
 end
 if now > life then return '["overdue",' .. int(now) .. ']' end
 
-local memory = writer .. ' ' .. int(sequence) .. ' ' .. int(max(life, now) - offset + 60000)
 -- What is remembered of the last writer leaves the scope's hash: another takes its place, or the hash goes.
 local function bury()
   if not last_writer or is_last then return end
-  local name, last, ends = match(last_writer, '^(.*) (%d+) (%d+)$')
+  local name, last, old_ends = match(last_writer, '^(.*) (%d+) (%d+)$')
   local id, answer = unpack(call('HMGET', H, '"i', '"a'))
   call('HSET', W, name, last .. ' ' .. #id .. ' ' .. id .. answer)
-  call('PEXPIREAT', W, int(max(tonumber(ends), max(life, now) - offset + 60000)))
+  call('PEXPIREAT', W, tonumber(old_ends) > tonumber(ends) and old_ends or ends)
   last_writer = nil
 end
 local head_text, events_text, next_text, fresh
@@ -107,7 +112,7 @@ local function amount(given)
   return tonumber(given)
 end
 local function refused(why, index, key, entry)
-  return '["' .. why .. '",' .. index .. ',' .. (entry and '["' .. key .. '",' .. json(entry.raw) .. ']' or 'null') .. ']'
+  return '["' .. why .. '",' .. index .. ',' .. (entry and '[' .. json(key) .. ',' .. json(entry.raw) .. ']' or 'null') .. ']'
 end
 local function sum_of(entry, m)
   local current = 0
@@ -125,7 +130,7 @@ local function sum_of(entry, m)
   return sum
 end
 local function set_of(key, text, revision, created, expires)
-  local change = '["' .. key .. '",' .. json(text)
+  local change = '[' .. json(key) .. ',' .. json(text)
   if created == revision and expires == 0 then return change .. ']' end
   return change .. ',' .. int(created) .. ',' .. int(expires) .. ']'
 end
@@ -233,7 +238,7 @@ local function sweep()
   local changes = {}
   for i, key in ipairs(due) do
     remove(key)
-    changes[i] = '["' .. key .. '",1]'
+    changes[i] = '[' .. json(key) .. ',1]'
   end
   local revision = advance()
   append(revision, '"","expire-' .. int(revision) .. '",0,null', changes, {})
@@ -308,7 +313,7 @@ local function apply(commit)
     elseif m.op == 'delete' then
       if call('HEXISTS', H, m.key) == 1 then
         remove(m.key)
-        changes[#changes + 1] = '["' .. m.key .. '",0]'
+        changes[#changes + 1] = '[' .. json(m.key) .. ',0]'
       end
     elseif m.op == 'touch' then
       local entry = get(m.key)
@@ -389,8 +394,8 @@ if count > 0 then
     bury()
     call('HSET', H, '"w', memory, '"i', first, '"a', answer)
   else
-    call('HSET', W, writer, int(sequence) .. ' ' .. #first .. ' ' .. first .. answer)
-    call('PEXPIREAT', W, int(max(life, now) - offset + 60000))
+    call('HSET', W, writer, match(memory, '^%S+ (%d+)') .. ' ' .. #first .. ' ' .. first .. answer)
+    call('PEXPIREAT', W, ends)
   end
 end
 if ended then redis.pcall('PUBLISH', channel, 'wake') end

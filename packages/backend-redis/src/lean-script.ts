@@ -65,7 +65,7 @@ local function take_the_short_way()
           call('ZREM', X, key)
           timed = true
         end
-        change = '["' .. key .. '",0]'
+        change = '[' .. json(key) .. ',0]'
       end
     else
       local text, created, expires = commit.text, before and before.created or revision, 0

@@ -33,7 +33,7 @@ if way == 'plain' and is_plain then
       change = change .. ',' .. created .. ',0'
     end
     outcomes[i] = revision
-    records[i] = '[' .. revision .. ',' .. before .. ',' .. now_text .. ',' .. ARGV[at] .. ',[["' .. key .. '",' .. change .. ']]]'
+    records[i] = '[' .. revision .. ',' .. before .. ',' .. now_text .. ',' .. ARGV[at] .. ',[[' .. json(key) .. ',' .. change .. ']]]'
     before = revision
   end
   if outcomes then

@@ -22,7 +22,8 @@ conformance("redis", async () => {
 	await admin.flushall();
 	let offset = 0;
 	return {
-		create: () => redis(server.url, {
+		create: () =>
+			redis(server.url, {
 				clockOffset: () => offset,
 				connectWithin: "20s",
 				connection: { retryStrategy: () => 50 },

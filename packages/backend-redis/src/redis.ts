@@ -29,7 +29,7 @@ import { type Ask, Link, type LinkLimits } from "./link.js";
 import { dropScript, listScript, logScript, readScript } from "./read-scripts.js";
 import { Script } from "./script.js";
 import { hangUp, Subscriber } from "./subscriber.js";
-import { batchArguments, parseAnswer, parseEntry, parseRecords } from "./wire.js";
+import { batchArguments, parseAnswer, parseEntry, parseRead, parseRecords, stateField } from "./wire.js";
 
 /** Options of {@link redis}. */
 export interface RedisOptions {
@@ -43,7 +43,7 @@ export interface RedisOptions {
 	readonly connectWithin?: Duration;
 	/** How long a call that was handed over waits for its answer; a connection that says nothing for so long is given up. Default 5 s. */
 	readonly answerWithin?: Duration;
-	/** How many calls may wait for Redis; further ones are `busy`. Default 100,000. */
+	/** How many calls may wait for Redis (reads that go together are one more); further ones are `busy`. Default 100,000. */
 	readonly unanswered?: number;
 	/** Milliseconds that are added to the server's clock, for tests of deadlines. */
 	readonly clockOffset?: () => number;
@@ -93,25 +93,50 @@ class RedisBackend implements Backend {
 	}
 
 	read(asks: readonly ReadAsk[]): Promise<ReadAnswer | Failure>[] {
+		if (asks.length === 0) return [];
 		const offset = this.#offset();
-		const answers = this.#run(
-			asks.map(({ scope, keys }) => {
-				const { entries, order, changes } = scopeKeys(this.#prefix, scope);
-				return { script: scripts.read, keys: [entries, order, changes], args: [offset, ...keys] };
-			}),
-		);
-		return answers.map((answer, i) =>
-			answer.then((given) => {
-				const [head, now, next, ...found] = given as [string, string, string, ...(string | null)[]];
-				const { keys } = asks[i] as ReadAsk;
-				return {
-					head: Number(head),
-					now: Number(now),
-					next: next === "0" ? null : Number(next),
-					entries: keys.map((key, at) => (found[at] ? parseEntry(key, found[at]) : null)),
-				};
-			}, unread),
-		);
+		const found = this.#run([
+			...asks.map(({ scope, keys }) => ({
+				command: "hmget",
+				args: [scopeKeys(this.#prefix, scope).entries, stateField, ...keys],
+			})),
+			{ command: "time", args: [] },
+		]);
+		// An answer that comes after the clock's was asked for again on its way, and may be younger than the clock says.
+		let told = false;
+		const clock = (found.pop() as Promise<unknown>).then((time) => {
+			told = true;
+			return millisecondsOf(time) + offset;
+		});
+		return asks.map((ask, i) => {
+			const raw = (found[i] as Promise<unknown>).then((given) => (told ? undefined : given));
+			return Promise.all([raw, clock]).then(([given, now]) => {
+				const answer = given ? parseRead(ask.keys, given as (string | null)[], now) : undefined;
+				return answer ?? this.#readAtOneInstant(ask);
+			}, unread);
+		});
+	}
+
+	/** Where a deadline has passed, or may have between the look at the entries and the look at the clock. */
+	async #readAtOneInstant({ scope, keys }: ReadAsk): Promise<ReadAnswer | Failure> {
+		const { entries, order, changes } = scopeKeys(this.#prefix, scope);
+		const ask = { script: scripts.read, keys: [entries, order, changes], args: [this.#offset(), ...keys] };
+		try {
+			const [head, now, next, ...found] = (await this.#run([ask])[0]) as [
+				string,
+				string,
+				string,
+				...(string | null)[],
+			];
+			return {
+				head: Number(head),
+				now: Number(now),
+				next: next === "0" ? null : Number(next),
+				entries: keys.map((key, at) => (found[at] ? parseEntry(key, found[at]) : null)),
+			};
+		} catch (cause) {
+			return unread(cause);
+		}
 	}
 
 	commit(batches: readonly Batch[]): Promise<BatchAnswer | Failure>[] {
@@ -178,8 +203,7 @@ class RedisBackend implements Backend {
 	}
 
 	async scopes({ prefix, after, limit, due = false }: ScopeRange): Promise<ScopePage> {
-		const [seconds, micros] = (await this.#ask({ command: "time", args: [] })) as [string, string];
-		const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000) + this.#offset();
+		const now = millisecondsOf(await this.#ask({ command: "time", args: [] })) + this.#offset();
 		const from = after === null ? `[${prefix}` : `(${after}`;
 		const asks = Array.from({ length: bucketCount }, (_, bucket): Ask => {
 			const keys = bucketKeys(this.#prefix, bucket);
@@ -266,6 +290,12 @@ class RedisBackend implements Backend {
 		const outcomes = commits.map(() => ({ ok: false, why: "full", index: 0, entry: null }) as const);
 		return { head, now, next, outcomes };
 	}
+}
+
+/** What `TIME` answers, in ms. */
+function millisecondsOf(time: unknown): number {
+	const [seconds, micros] = time as [string, string];
+	return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
 }
 
 /** A read that is not answered changed nothing. */

@@ -14,6 +14,7 @@ import type {
 	LogRecord,
 	Mutation,
 	Put,
+	ReadAnswer,
 	Refused,
 } from "@holdfast/core";
 import { spanUnder, storedValue } from "@holdfast/core";
@@ -99,14 +100,18 @@ function pushCommit(args: Argument[], commit: Commit, way: Way): void {
 	for (const mutation of mutations) args.push(...mutationArguments(mutation));
 }
 
+/** How long after a batch's time its answer is remembered, in ms. */
+const remembered = 60_000;
+
 /** A batch as the commit script reads it. */
 export function batchArguments(batch: Batch, channel: string, offset: number): Argument[] {
 	const { scope, writer, sequence, until, floor, step, keep, commits } = batch;
 	const { changes, events } = keep;
 	const way = wayOf(commits);
+	const life = Math.ceil(until);
 	const args: Argument[] = [
 		// Each argument costs; all that is of a known form is one.
-		`${way} ${commits.length} ${offset} ${sequence} ${Math.ceil(until)} ${floor} ${step} ${changes.count} ${changes.age} ${events.count} ${events.age}`,
+		`${way} ${commits.length} ${offset} ${sequence} ${life} ${life - Math.floor(offset) + remembered} ${floor} ${step} ${changes.count} ${changes.age} ${events.count} ${events.age}`,
 		scope,
 		channel,
 		writer,
@@ -116,6 +121,7 @@ export function batchArguments(batch: Batch, channel: string, offset: number): A
 	return args;
 }
 
+// A revision is above the clock's microseconds, and below 2^53.
 const revisionLength = 16;
 
 /** An entry as a field of the scope's hash holds it. */
@@ -150,6 +156,27 @@ export function parseEntry(key: string, raw: string): Entry {
 	};
 }
 
+/** The field of a scope's hash that holds its head, the head of its events, its next deadline, and more where it is not plain. */
+export const stateField = '"s';
+
+/** A read, as the fields of the scope's hash tell it a moment before `now`; `undefined` where a deadline has passed by then. */
+export function parseRead(
+	keys: readonly string[],
+	[state, ...found]: readonly (string | null)[],
+	now: number,
+): ReadAnswer | undefined {
+	const [head = 0, , next = 0, , deadline = 0, sealed = 0] = state?.split(" ").map(Number) ?? [];
+	if (deadline > 0 && deadline <= now && sealed === 0) return undefined;
+	const entries: (Entry | null)[] = [];
+	for (const [i, key] of keys.entries()) {
+		const raw = found[i];
+		const entry = raw ? parseEntry(key, raw) : null;
+		if (entry !== null && entry.expiresAt !== null && entry.expiresAt <= now) return undefined;
+		entries.push(entry);
+	}
+	return { head, now, next: next === 0 ? null : next, entries };
+}
+
 function takeBytes(text: string, bytes: number): string {
 	const ascii = text.slice(0, bytes);
 	return Buffer.byteLength(ascii) === bytes ? ascii : Buffer.from(text).subarray(0, bytes).toString();
@@ -164,8 +191,9 @@ type WireAnswer =
 	| readonly [head: number, now: number, next: number, outcomes: readonly WireOutcome[]]
 	| readonly [failed: Failure["failed"], now: number];
 
-const isRefused = (outcome: readonly unknown[]): outcome is Exclude<WireOutcome, number | [number, ...unknown[]]> =>
-	typeof outcome[0] === "string";
+const isRefused = (
+	outcome: readonly unknown[],
+): outcome is Exclude<WireOutcome, number | [number, ...unknown[]]> => typeof outcome[0] === "string";
 
 const none: readonly number[] = [];
 
@@ -215,7 +243,8 @@ type WireRecord = readonly [
 ];
 
 function parseRecord(record: WireRecord): LogRecord {
-	const [revision, previous, time, origin, id, quiet, about, changes, events = [], previousEvents = 0] = record;
+	const [revision, previous, time, origin, id, quiet, about, changes, events = [], previousEvents = 0] =
+		record;
 	const metadata = about ?? undefined;
 	const change = ([key, text, created = revision, expires = 0]: WireChange): Change => {
 		if (typeof text === "number") return { type: text === 0 ? "delete" : "expire", key, entry: null };
