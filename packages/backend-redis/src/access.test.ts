@@ -9,8 +9,8 @@ import { freePort, RedisServer } from "./redis-server.js";
 // As the manual page on Redis has it.
 const rules =
 	"~hf:* &hf:* +eval +evalsha +time +info +ping +hello +publish +subscribe +unsubscribe " +
-	"+hget +hset +hdel +hmget +hexists +zadd +zrem +zcard +zrange +zrevrange +zrangebylex +zrangebyscore +zrevrangebyscore " +
-	"+zremrangebyrank +zremrangebyscore +get +set +del +persist +pexpireat";
+	"+hget +hset +hdel +hmget +hexists +zadd +zrem +zcard +zrange +zrevrange +zrangebylex +zrangebyscore " +
+	"+rpush +llen +lindex +lrange +ltrim +get +set +del +persist +pexpireat";
 
 let server: RedisServer;
 let admin: Redis;

@@ -39,7 +39,7 @@ import { Script } from "./script.js";
 import { type Client, isCluster, serversOf } from "./servers.js";
 import { ShardedSubscriber } from "./sharded-subscriber.js";
 import { Subscriber } from "./subscriber.js";
-import { batchArguments, parseAnswer, parseEntry, parseRecords } from "./wire.js";
+import { batchArguments, parseAnswer, parseEntry, parseRead, parseRecords, stateField } from "./wire.js";
 
 /** Options of {@link redis}. */
 export interface RedisOptions {
@@ -62,7 +62,7 @@ export interface RedisOptions {
 	readonly connectWithin?: Duration;
 	/** How long a call that was handed over waits for its answer; a connection that says nothing for so long is given up. Default 5 s. */
 	readonly answerWithin?: Duration;
-	/** How many calls may wait for Redis; further ones are `busy`. Default 100,000. */
+	/** How many calls may wait for Redis (reads that go together are one more); further ones are `busy`. Default 100,000. */
 	readonly unanswered?: number;
 	/** Milliseconds that are added to the server's clock, for tests of deadlines. */
 	readonly clockOffset?: () => number;
@@ -129,6 +129,34 @@ class RedisBackend implements Backend {
 	}
 
 	read(asks: readonly ReadAsk[]): Promise<ReadAnswer | Failure>[] {
+		if (asks.length === 0) return [];
+		// Each of a cluster's servers has a clock of its own.
+		if (this.#clustered) return this.#readAtOneInstant(asks);
+		const offset = this.#offset();
+		const found = this.#run([
+			...asks.map(({ scope, keys }) => ({
+				command: "hmget",
+				args: [scopeKeys(this.#prefix, scope).entries, stateField, ...keys],
+			})),
+			{ command: "time", args: [] },
+		]);
+		// An answer that comes after the clock's was asked for again on its way, and may be younger than the clock says.
+		let told = false;
+		const clock = (found.pop() as Promise<unknown>).then((time) => {
+			told = true;
+			return millisecondsOf(time) + offset;
+		});
+		return asks.map((ask, i) => {
+			const raw = (found[i] as Promise<unknown>).then((given) => (told ? undefined : given));
+			return Promise.all([raw, clock]).then(([given, now]) => {
+				const answer = given ? parseRead(ask.keys, given as (string | null)[], now) : undefined;
+				return answer ?? (this.#readAtOneInstant([ask])[0] as Promise<ReadAnswer | Failure>);
+			}, unread);
+		});
+	}
+
+	/** In a cluster, and where a deadline has passed, or may have between the look at the entries and the look at the clock. */
+	#readAtOneInstant(asks: readonly ReadAsk[]): Promise<ReadAnswer | Failure>[] {
 		const offset = this.#offset();
 		const answers = this.#run(
 			asks.map(({ scope, keys }) => {
@@ -143,7 +171,7 @@ class RedisBackend implements Backend {
 				return {
 					head: Number(head),
 					now: Number(now),
-					next: next === "" ? null : Number(next),
+					next: next === "0" ? null : Number(next),
 					entries: keys.map((key, at) => (found[at] ? parseEntry(key, found[at]) : null)),
 				};
 			}, unread),
@@ -158,7 +186,7 @@ class RedisBackend implements Backend {
 				return {
 					script: this.#scripts.commit,
 					keys: this.#writtenKeys(keys),
-					args: [offset, ...batchArguments(batch, keys.channel)],
+					args: batchArguments(batch, keys.channel, offset),
 				};
 			}),
 		);
@@ -214,8 +242,7 @@ class RedisBackend implements Backend {
 	}
 
 	async scopes({ prefix, after, limit, due = false }: ScopeRange): Promise<ScopePage> {
-		const [seconds, micros] = (await this.#ask({ command: "time", args: [] })) as [string, string];
-		const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000) + this.#offset();
+		const now = millisecondsOf(await this.#ask({ command: "time", args: [] })) + this.#offset();
 		const from = after === null ? `[${prefix}` : `(${after}`;
 		const asks = Array.from({ length: bucketCount }, (_, bucket): Ask => {
 			const keys = bucketKeys(this.#prefix, bucket);
@@ -339,6 +366,12 @@ local function publish(channel, message)
   if type(told) == 'table' then redis.pcall('PUBLISH', channel, message) end
 end
 ${script.replaceAll("redis.pcall('PUBLISH', ", "publish(")}`;
+}
+
+/** What `TIME` answers, in ms. */
+function millisecondsOf(time: unknown): number {
+	const [seconds, micros] = time as [string, string];
+	return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
 }
 
 /** A read that is not answered changed nothing. */
