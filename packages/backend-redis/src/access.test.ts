@@ -5,12 +5,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { selfSigned } from "./certificate.js";
 import { redis } from "./redis.js";
 import { freePort, RedisServer } from "./redis-server.js";
-
-// As the manual page on Redis has it.
-const rules =
-	"~hf:* &hf:* +eval +evalsha +time +info +ping +hello +publish +subscribe +unsubscribe " +
-	"+hget +hset +hdel +hmget +hexists +zadd +zrem +zcard +zrange +zrevrange +zrangebylex +zrangebyscore " +
-	"+rpush +llen +lindex +lrange +ltrim +get +set +del +persist +pexpireat";
+import { userRules } from "./user-rules.js";
 
 let server: RedisServer;
 let admin: Redis;
@@ -41,7 +36,7 @@ afterAll(async () => {
 });
 
 test("a user of the namespace's keys and channels can do all, and reaches nothing else", async () => {
-	await admin.call("ACL", "SETUSER", "app", "reset", "on", ">secret", ...rules.split(" "));
+	await admin.call("ACL", "SETUSER", "app", "reset", "on", ">secret", ...userRules);
 	await admin.set("other", "secret");
 	const url = server.url.replace("//", "//app:secret@");
 	const manager = createStateManager({ backend: redis(url) });

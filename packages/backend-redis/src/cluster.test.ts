@@ -10,6 +10,7 @@ import { selfSigned } from "./certificate.js";
 import { scopeKeys, slotOf } from "./keys.js";
 import { type RedisOptions, redis } from "./redis.js";
 import { RedisCluster } from "./redis-cluster.js";
+import { clusterRules, userRules } from "./user-rules.js";
 
 const patience = { timeout: 30_000, interval: 50 };
 
@@ -307,9 +308,8 @@ describe("a cluster with replicas", () => {
 
 	test("a user of the namespace can do all in a cluster", async () => {
 		trial++;
-		const rules = `${userRules} ${clusterRules}`.split(" ");
 		for (const server of cluster.servers)
-			await server.ask("acl", "setuser", "app", "reset", "on", ">secret", ...rules);
+			await server.ask("acl", "setuser", "app", "reset", "on", ">secret", ...userRules, ...clusterRules);
 		const nodes = cluster.nodes.map(({ host, port }) => `redis://app:secret@${host}:${port}`);
 		const manager = createStateManager({ backend: redis({ nodes }) });
 		onTestFinished(async () => void (await manager.close()));
@@ -331,14 +331,6 @@ describe("a cluster with replicas", () => {
 			await expect(user.call(command, args), command).rejects.toThrow(/NOPERM/);
 	});
 });
-
-// As the manual page on Redis has them.
-const userRules =
-	"~hf:* &hf:* +eval +evalsha +time +info +ping +hello +publish +subscribe +unsubscribe " +
-	"+hget +hset +hdel +hmget +hexists +zadd +zrem +zcard +zrange +zrevrange +zrangebylex +zrangebyscore +zrevrangebyscore " +
-	"+zremrangebyrank +zremrangebyscore +get +set +del +persist +pexpireat";
-const clusterRules =
-	"+cluster|slots +cluster|info +asking +readonly +readwrite +spublish +ssubscribe +sunsubscribe";
 
 const redisOf = (cluster: RedisCluster) => {
 	const backend = redis({ nodes: cluster.nodes, connectWithin: 50 });
