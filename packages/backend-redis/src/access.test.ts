@@ -1,52 +1,31 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { createStateManager } from "@holdfast/core";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { selfSigned } from "./certificate.js";
 import { redis } from "./redis.js";
 import { freePort, RedisServer } from "./redis-server.js";
-
-// As the manual page on Redis has it.
-const rules =
-	"~hf:* &hf:* +eval +evalsha +time +info +ping +hello +publish +subscribe +unsubscribe " +
-	"+hget +hset +hdel +hmget +hexists +zadd +zrem +zcard +zrange +zrevrange +zrangebylex +zrangebyscore +zrevrangebyscore " +
-	"+zremrangebyrank +zremrangebyscore +get +set +del +persist +pexpireat";
+import { userRules } from "./user-rules.js";
 
 let server: RedisServer;
 let admin: Redis;
 let tls: number;
+let ca: string;
 
 beforeAll(async () => {
 	server = await RedisServer.start();
 	admin = new Redis(server.url);
-	const openssl = (...args: string[]) =>
-		execFileSync("openssl", args, { cwd: server.folder, stdio: "ignore" });
-	const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
-	openssl(
-		"req",
-		"-x509",
-		"-newkey",
-		"rsa:2048",
-		"-nodes",
-		"-keyout",
-		"key.pem",
-		"-out",
-		"cert.pem",
-		"-days",
-		"2",
-		...subject,
-	);
+	const { certificate, key } = selfSigned(server.folder);
+	ca = readFileSync(certificate, "utf8");
 	tls = await freePort();
-	const file = (name: string) => join(server.folder, name);
 	await admin.config(
 		"SET",
 		"tls-cert-file",
-		file("cert.pem"),
+		certificate,
 		"tls-key-file",
-		file("key.pem"),
+		key,
 		"tls-ca-cert-file",
-		file("cert.pem"),
+		certificate,
 	);
 	await admin.config("SET", "tls-auth-clients", "no", "tls-port", String(tls));
 });
@@ -57,7 +36,7 @@ afterAll(async () => {
 });
 
 test("a user of the namespace's keys and channels can do all, and reaches nothing else", async () => {
-	await admin.call("ACL", "SETUSER", "app", "reset", "on", ">secret", ...rules.split(" "));
+	await admin.call("ACL", "SETUSER", "app", "reset", "on", ">secret", ...userRules);
 	await admin.set("other", "secret");
 	const url = server.url.replace("//", "//app:secret@");
 	const manager = createStateManager({ backend: redis(url) });
@@ -100,7 +79,6 @@ test("a user of the namespace's keys and channels can do all, and reaches nothin
 
 test("TLS: a server of a trusted certificate is used, another one is unavailable", async () => {
 	const url = `rediss://127.0.0.1:${tls}`;
-	const ca = readFileSync(join(server.folder, "cert.pem"), "utf8");
 	const trusting = createStateManager({ backend: redis(url, { connection: { tls: { ca } } }) });
 	onTestFinished(async () => void (await trusting.close()));
 	const heard = Promise.withResolvers<unknown>();

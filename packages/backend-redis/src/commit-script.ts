@@ -1,4 +1,6 @@
 import { leanScript } from "./lean-script.js";
+import { logFunctions } from "./log-script.js";
+import { plainScript } from "./plain-script.js";
 
 /**
  * What a batch does to a scope, in Lua: the same as core's reducer, atomically on the server. Lua's `tostring` and `..` keep 14 digits of a
@@ -6,11 +8,78 @@ import { leanScript } from "./lean-script.js";
  */
 export const commitScript = `
 local H, O, X, L, V, W, S, D, F = unpack(KEYS)
-local call, fmt, match, sub, json = redis.call, string.format, string.match, string.sub, cjson.encode
-local at = 0
+local call, fmt, match, sub, json, max = redis.call, string.format, string.match, string.sub, cjson.encode, math.max
+local way, count, offset, sequence, life, ends, floor, step, keep_text =
+  match(ARGV[1], '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.+)$')
+local scope, channel, writer, first = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local memory = writer .. ' ' .. sequence .. ' ' .. ends
+count, offset, sequence, life, floor, step =
+  tonumber(count), tonumber(offset), tonumber(sequence), tonumber(life), tonumber(floor), tonumber(step)
+local function int(n)
+  -- Formatting a large double takes a microsecond, two integers that fit 32 bits a third of it.
+  if n >= 1e9 and n % 1 == 0 then return fmt('%d%09d', n / 1e9, n % 1e9) end
+  return fmt('%.0f', n)
+end
+
+local time = call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000) + offset
+local micros = time[1] * 1000000 + time[2] + offset * 1000
+local wanted = { '"s', '"w', '"k' }
+if way == 'plain' then
+  for i = 1, count do wanted[i + 3] = ARGV[i * 3 + 4] end
+end
+local found = call('HMGET', H, unpack(wanted))
+local state, last_writer = found[1], found[2]
+-- The last writer's sequence, first id and answer stand with the scope's other fields; those of the writers before it have a key of their own.
+local is_last = last_writer and sub(last_writer, 1, #writer + 1) == writer .. ' '
+if count > 0 then
+  local last, id, answer
+  if is_last then
+    last = match(last_writer, '^(%d+)', #writer + 2)
+    if sequence == tonumber(last) then id, answer = unpack(call('HMGET', H, '"i', '"a')) end
+  else
+    local kept = call('HGET', W, writer)
+    if kept then
+      local size, rest
+      last, size, rest = match(kept, '^(%d+) (%d+) (.*)$')
+      id, answer = sub(rest, 1, size), sub(rest, size + 1)
+    end
+  end
+  if last then
+    if sequence < tonumber(last) then return '["superseded",' .. int(now) .. ']' end
+    if sequence == tonumber(last) then return id == first and answer or '["conflict",' .. int(now) .. ']' end
+  end
+end
+if now > life then return '["overdue",' .. int(now) .. ']' end
+
+-- What is remembered of the last writer leaves the scope's hash: another takes its place, or the hash goes.
+local function bury()
+  if not last_writer or is_last then return end
+  local name, last, old_ends = match(last_writer, '^(.*) (%d+) (%d+)$')
+  local id, answer = unpack(call('HMGET', H, '"i', '"a'))
+  call('HSET', W, name, last .. ' ' .. #id .. ' ' .. id .. answer)
+  call('PEXPIREAT', W, tonumber(old_ends) > tonumber(ends) and old_ends or ends)
+  last_writer = nil
+end
+local head_text, events_text, next_text, fresh
+if state then head_text, events_text, next_text, fresh = match(state, '^(%d+) (%d+) (%d+) (%d+)$') end
+local is_plain = head_text and (next_text == '0' or tonumber(next_text) > now)
+${logFunctions}
+-- Appends records to the log of changes; answers how many came since it was cut to what is kept, which is not done at each commit.
+local function log(records)
+  if #records == 0 then return fresh end
+  local kept, age = match(keep_text, '^(%S+) (%S+)')
+  kept = tonumber(kept)
+  if kept > 0 then call('RPUSH', L, unpack(records)) end
+  local since = fresh + #records
+  if since < 64 and since < kept and found[3] == keep_text then return since end
+  trim(L, kept, micros - tonumber(age) * 1000)
+  return 0
+end
+${plainScript}
+local at = 5
 local function take() at = at + 1; return ARGV[at] end
 local function number() return tonumber(take()) end
-local function int(n) return fmt('%.0f', n) end
 local function exact(n)
   if n == math.floor(n) and n > -2^53 and n < 2^53 then return int(n) end
   for digits = 15, 17 do
@@ -18,37 +87,24 @@ local function exact(n)
     if tonumber(text) == n then return text end
   end
 end
-
-local time, offset = call('TIME'), number()
-local now = time[1] * 1000 + math.floor(time[2] / 1000) + offset
-local micros = time[1] * 1000000 + time[2] + offset * 1000
-local scope, channel, writer = take(), take(), take()
-local sequence, life, floor, step = number(), number(), number(), number()
-local keep = { number(), number(), number(), number() }
-local lean, count = take() == '1', number()
-
-if count > 0 then
-  local memory = call('HGET', W, writer)
-  if memory then
-    local last, size, rest = match(memory, '^(%d+) %d+ (%d+) (.*)$')
-    if sequence < tonumber(last) then return '{"f":"superseded","n":' .. int(now) .. '}' end
-    if sequence == tonumber(last) then
-      if sub(rest, 1, size) == ARGV[at + 1] then return sub(rest, size + 1) end
-      return '{"f":"conflict","n":' .. int(now) .. '}'
-    end
-  end
-end
-if now > life then return '{"f":"overdue","n":' .. int(now) .. '}' end
-local meta = call('HMGET', H, '"head', '"events', '"deadline', '"seal', '"next', '"over')
-
+-- An entry is its revision and its text. Where there is more to it, when it was created, its deadline and its metadata stand between them.
 local function parse(raw)
   if not raw then return nil end
-  local revision, created, expires = match(raw, '^(%d+) (%d+) (%d+) ')
-  return { revision = tonumber(revision), created = tonumber(created), expires = tonumber(expires), raw = raw }
+  if sub(raw, 17, 17) == ' ' then
+    local revision = tonumber(sub(raw, 1, 16))
+    return { revision = revision, created = revision, expires = 0, raw = raw }
+  end
+  local expires = match(raw, '^%d+', 34)
+  return { revision = tonumber(sub(raw, 1, 16)), created = tonumber(sub(raw, 18, 33)), expires = tonumber(expires), raw = raw }
 end
-local function text_of(raw)
-  local size, rest = match(raw, '^%d+ %d+ %d+ (%d+) (.*)$')
+local function text_of(entry)
+  if sub(entry.raw, 17, 17) == ' ' then return sub(entry.raw, 18), '' end
+  local size, rest = match(entry.raw, '^%d+ (%d+) (.*)$', 34)
   return sub(rest, size + 1), sub(rest, 1, size)
+end
+local function raw_of(revision, created, expires, metadata, text)
+  if created == revision and expires == 0 and metadata == '' then return int(revision) .. ' ' .. text end
+  return int(revision) .. '|' .. int(created) .. int(expires) .. ' ' .. #metadata .. ' ' .. metadata .. text
 end
 local function amount(given)
   if given == '' then return nil end
@@ -56,59 +112,69 @@ local function amount(given)
   return tonumber(given)
 end
 local function refused(why, index, key, entry)
-  return '[0,"' .. why .. '",' .. index .. ',' .. (entry and '[' .. json(key) .. ',' .. json(entry.raw) .. ']' or 'null') .. ']'
+  return '["' .. why .. '",' .. index .. ',' .. (entry and '[' .. json(key) .. ',' .. json(entry.raw) .. ']' or 'null') .. ']'
 end
-
 local function sum_of(entry, m)
   local current = 0
   if entry then
-    local text = text_of(entry.raw)
+    local text = text_of(entry)
     if not match(text, '^%-?%d') then return nil, 'type', entry end
     current = tonumber(text)
   end
-  local base, min, max = amount(m.base), amount(m.min), amount(m.max)
+  local base, least, most = amount(m.base), amount(m.min), amount(m.max)
   if base and base > current then current = base end
   local sum = current + m.by
-  if sum ~= sum or sum == math.huge or sum == -math.huge or (min and sum < min) or (max and sum > max) then
+  if sum ~= sum or sum == math.huge or sum == -math.huge or (least and sum < least) or (most and sum > most) then
     return nil, 'bound', entry
   end
   return sum
 end
-local function record_of(revision, before, id, origin, metadata, quiet, changes, events, events_before)
-  return '{"r":' .. int(revision) .. ',"p":' .. int(before) .. ',"i":' .. json(id) .. ',"t":' .. int(now)
-    .. ',"o":' .. json(origin) .. ',"m":' .. (metadata == '' and 'null' or metadata) .. ',"q":' .. quiet
-    .. ',"c":[' .. changes .. '],"e":[' .. events .. '],"v":' .. int(events_before) .. '}'
+local function set_of(key, text, revision, created, expires)
+  local change = '[' .. json(key) .. ',' .. json(text)
+  if created == revision and expires == 0 then return change .. ']' end
+  return change .. ',' .. int(created) .. ',' .. int(expires) .. ']'
 end
-local function remember(id, answer)
-  call('HSET', W, writer, int(sequence) .. ' ' .. int(life) .. ' ' .. #id .. ' ' .. id .. answer)
-  call('PEXPIREAT', W, int(math.max(life, now) - offset + 60000))
+local function record_of(revision, before, about, changes, events, events_before)
+  return '[' .. int(revision) .. ',' .. int(before) .. ',' .. int(now) .. ',' .. about .. ',[' .. changes .. ']'
+    .. (events and ',[' .. events .. '],' .. int(events_before) or '') .. ']'
 end
 ${leanScript}
+-- An empty batch only sweeps: the scope keeps what it kept.
+if count == 0 and found[3] then keep_text = found[3] end
+local keep = {}
+for part in string.gmatch(keep_text, '%S+') do keep[#keep + 1] = tonumber(part) end
 local commits = {}
 for i = 1, count do
-  local commit = { id = take(), origin = take(), metadata = take(), quiet = take(), conditions = {}, mutations = {} }
-  for j = 1, number() do
-    local kind = take()
-    commit.conditions[j] = kind == 'k' and { key = take(), revision = number() }
-      or { from = take(), to = take(), count = number(), sum = number() }
-  end
-  for j = 1, number() do
-    local op, m = take(), nil
-    if op == 'put' then m = { key = take(), ttl = number(), text = take() }
-    elseif op == 'delete' then m = { key = take() }
-    elseif op == 'touch' then m = { key = take(), ttl = number() }
-    elseif op == 'slide' then m = { ttl = number() }
-    elseif op == 'add' then m = { key = take(), by = number(), base = take(), min = take(), max = take(), ttl = number() }
-    elseif op == 'emit' then m = { type = take(), text = take() }
-    else m = { note = take() } end
-    m.op = op
-    commit.mutations[j] = m
+  local commit = { about = take(), conditions = {}, mutations = {} }
+  if way == 'plain' then
+    commit.metadata, commit.mutations[1] = '', { op = 'put', key = take(), ttl = -1, text = take() }
+  else
+    commit.metadata = take()
+    for j = 1, number() do
+      local kind = take()
+      commit.conditions[j] = kind == 'k' and { key = take(), revision = number() }
+        or { from = take(), to = take(), count = number(), sum = number() }
+    end
+    for j = 1, number() do
+      local op, m = take(), nil
+      if op == 'put' then m = { key = take(), ttl = number(), text = take() }
+      elseif op == 'delete' then m = { key = take() }
+      elseif op == 'touch' then m = { key = take(), ttl = number() }
+      elseif op == 'slide' then m = { ttl = number() }
+      elseif op == 'add' then m = { key = take(), by = number(), base = take(), min = take(), max = take(), ttl = number() }
+      elseif op == 'emit' then m = { type = take(), text = take() }
+      else m = { note = take() } end
+      m.op = op
+      commit.mutations[j] = m
+    end
   end
   commits[i] = commit
 end
 
-local head, events_head = tonumber(meta[1]) or 0, tonumber(meta[2]) or 0
-local deadline, seal, next_before = tonumber(meta[3]), meta[4], meta[5]
+local meta = { match(state or '0 0 0 0', '^(%d+) (%d+) (%d+) (%d+) ?(%d*) ?(%d*)$') }
+local head, events_head, next_before, deadline = tonumber(meta[1]), tonumber(meta[2]), meta[3], tonumber(meta[5])
+if deadline == 0 then deadline = nil end
+local seal = meta[6] == '1' and call('HGET', H, '"seal')
 local known, ended, records, gone = head > 0 or seal, false, {}, false
 if head == 0 then floor = math.max(floor, tonumber(call('GET', F)) or 0) end
 
@@ -119,7 +185,7 @@ local function live(key)
   if entry and is_live(entry) then return entry end
 end
 local function write(key, before, revision, created, expires, metadata, text)
-  call('HSET', H, key, int(revision) .. ' ' .. int(created) .. ' ' .. int(expires) .. ' ' .. #metadata .. ' ' .. metadata .. text)
+  call('HSET', H, key, raw_of(revision, created, expires, metadata, text))
   if not before then call('ZADD', O, 0, key) end
   if expires > 0 then call('ZADD', X, int(expires), key)
   elseif before and before.expires > 0 then call('ZREM', X, key) end
@@ -146,11 +212,12 @@ local function end_of_scope()
 end
 local function advance() return math.max(math.max(head, floor) + step, micros) end
 
-local function append(revision, id, origin, metadata, quiet, changes, events)
-  local record = record_of(revision, head, id, origin, metadata, quiet, table.concat(changes, ','), table.concat(events, ','), events_head)
+local function append(revision, about, changes, events)
+  local facts = #events > 0
+  local record = record_of(revision, head, about, table.concat(changes, ','), facts and table.concat(events, ','), events_head)
   head = revision
-  if #events > 0 then events_head = revision end
-  records[#records + 1] = { revision = revision, text = record, facts = #events > 0 }
+  if facts then events_head = revision end
+  records[#records + 1] = { revision = revision, text = record, facts = facts }
 end
 
 local function sweep()
@@ -171,25 +238,32 @@ local function sweep()
   local changes = {}
   for i, key in ipairs(due) do
     remove(key)
-    changes[i] = '["x",' .. json(key) .. ']'
+    changes[i] = '[' .. json(key) .. ',1]'
   end
   local revision = advance()
-  append(revision, 'expire-' .. int(revision), '', '', '0', changes, {})
+  append(revision, '"","expire-' .. int(revision) .. '",0,null', changes, {})
+end
+
+-- The scope goes; what is remembered of its writers stays.
+local function forget()
+  is_last = false
+  bury()
+  call('DEL', H, O, X, L, V)
 end
 
 local function settle()
   if deadline and not seal and now >= deadline and now >= end_of_scope() then
     floor = math.max(floor, head)
     call('SET', F, int(math.max(tonumber(call('GET', F)) or 0, head)))
-    call('DEL', H, O, X, L, V)
-    head, events_head, deadline, seal, records, ended, next_before = 0, 0, nil, false, {}, true, false
+    forget()
+    head, events_head, deadline, seal, records, ended, next_before = 0, 0, nil, false, {}, true, '0'
   end
   if not seal then sweep() end
 end
 
 local function judge(commit)
   local first = commit.mutations[1]
-  if seal and not (first and first.op == 'seal') then return '[0,"sealed",0,null,' .. seal .. ']' end
+  if seal and not (first and first.op == 'seal') then return '["sealed",0,null,' .. seal .. ']' end
   for i, condition in ipairs(commit.conditions) do
     if condition.key then
       local entry = live(condition.key)
@@ -218,7 +292,7 @@ local function judge(commit)
       local sum, why, entry = sum_of(live(m.key), m)
       if why then return refused(why, i - 1, m.key, entry) end
       m.sum = exact(sum)
-      numbers[#numbers + 1] = m.sum
+      numbers[#numbers + 1] = ',' .. m.sum
     end
   end
   return nil, numbers
@@ -235,16 +309,16 @@ local function apply(commit)
       if m.ttl >= 0 then expires = now + m.ttl elseif m.op == 'add' and before then expires = before.expires end
       local text = m.text or m.sum
       write(m.key, before, revision, created, expires, commit.metadata, text)
-      changes[#changes + 1] = '["s",' .. json(m.key) .. ',' .. int(created) .. ',' .. int(expires) .. ',' .. json(text) .. ']'
+      changes[#changes + 1] = set_of(m.key, text, revision, created, expires)
     elseif m.op == 'delete' then
       if call('HEXISTS', H, m.key) == 1 then
         remove(m.key)
-        changes[#changes + 1] = '["d",' .. json(m.key) .. ']'
+        changes[#changes + 1] = '[' .. json(m.key) .. ',0]'
       end
     elseif m.op == 'touch' then
       local entry = get(m.key)
       if entry.expires > 0 and now + m.ttl > entry.expires then
-        local text, metadata = text_of(entry.raw)
+        local text, metadata = text_of(entry)
         write(m.key, entry, entry.revision, entry.created, now + m.ttl, metadata, text)
       end
     elseif m.op == 'slide' then
@@ -255,19 +329,13 @@ local function apply(commit)
       seal = m.note ~= '' and m.note or false
     end
   end
-  if #changes == 0 and #events == 0 then return '[1,' .. int(head) .. ',0,[' .. table.concat(numbers, ',') .. ']]' end
-  append(revision, commit.id, commit.origin, commit.metadata, commit.quiet, changes, events)
-  return '[1,' .. int(revision) .. ',' .. #changes .. ',[' .. table.concat(numbers, ',') .. ']]'
+  local found_numbers = table.concat(numbers) .. ']'
+  if #changes == 0 and #events == 0 then return '[' .. int(head) .. ',0' .. found_numbers end
+  append(revision, commit.about, changes, events)
+  return '[' .. int(revision) .. ',' .. #changes .. found_numbers
 end
 
 settle()
-if count == 0 then
-  local kept = call('HGET', H, '"keep')
-  if kept then
-    local i = 0
-    for part in string.gmatch(kept, '%S+') do i = i + 1; keep[i] = tonumber(part) end
-  end
-end
 local outcomes = {}
 for i, commit in ipairs(commits) do
   outcomes[i] = apply(commit)
@@ -277,21 +345,17 @@ end
 local messages, next_deadline = {}, nil
 for i, record in ipairs(records) do
   messages[i] = record.text
-  if keep[1] > 0 then call('ZADD', L, int(record.revision), record.text) end
-  if record.facts and keep[3] > 0 then call('ZADD', V, int(record.revision), record.text) end
+  if keep[1] > 0 then call('RPUSH', L, record.text) end
+  if record.facts and keep[3] > 0 then call('RPUSH', V, record.text) end
 end
 if #records > 0 then
-  call('ZREMRANGEBYRANK', L, 0, -keep[1] - 1)
-  call('ZREMRANGEBYSCORE', L, '-inf', '(' .. int(micros - keep[2] * 1000))
-  if events_head > 0 then
-    call('ZREMRANGEBYRANK', V, 0, -keep[3] - 1)
-    call('ZREMRANGEBYSCORE', V, '-inf', '(' .. int(micros - keep[4] * 1000))
-  end
+  trim(L, keep[1], micros - keep[2] * 1000)
+  if events_head > 0 then trim(V, keep[3], micros - keep[4] * 1000) end
 end
 
 if head == 0 and not seal then
   if known or ended then
-    call('DEL', H, O, X, L, V)
+    forget()
     call('ZREM', S, scope)
     call('ZREM', D, scope)
   end
@@ -300,13 +364,9 @@ else
     next_deadline = earliest()
     if deadline then next_deadline = math.min(next_deadline or math.huge, end_of_scope()) end
   end
-  local next_text = next_deadline and int(next_deadline) or ''
-  call('HSET', H, '"head', int(head), '"events', int(events_head), '"next', next_text,
-    '"keep', int(keep[1]) .. ' ' .. int(keep[2]) .. ' ' .. int(keep[3]) .. ' ' .. int(keep[4]))
-  if deadline then call('HSET', H, '"deadline', int(deadline)) end
-  if seal then call('HSET', H, '"seal', seal) else call('HDEL', H, '"seal') end
+  next_text = next_deadline and int(next_deadline) or '0'
   call('ZADD', S, 0, scope)
-  if next_text ~= (next_before or '') then
+  if next_text ~= next_before then
     if next_deadline then call('ZADD', D, next_text, scope) else call('ZREM', D, scope) end
   end
   local over
@@ -315,18 +375,29 @@ else
     elseif call('ZCARD', O) == call('ZCARD', X) then
       over = tonumber(call('ZREVRANGE', X, 0, 0, 'WITHSCORES')[2]) or now
     end
-    if over and not deadline and call('ZCARD', V) > 0 then over = math.max(over, now + keep[4]) end
+    if over and not deadline and call('LLEN', V) > 0 then over = math.max(over, now + keep[4]) end
   end
-  call('HSET', H, '"over', over and int(over) or '')
+  -- The short ways are for a state of four parts.
+  local more = (over or seal) and ' ' .. int(deadline or 0) .. ' ' .. (seal and '1' or '0') or ''
+  call('HSET', H, '"s', int(head) .. ' ' .. int(events_head) .. ' ' .. next_text .. ' ' .. (#records > 0 and '0' or meta[4]) .. more, '"k', keep_text)
+  if seal then call('HSET', H, '"seal', seal) else call('HDEL', H, '"seal') end
   for _, key in ipairs({ H, O, X, L, V }) do
     if over then call('PEXPIREAT', key, int(math.max(over, life, now + 1000) - offset))
     else call('PERSIST', key) end
   end
 end
 
-local answer = '{"h":' .. int(head) .. ',"n":' .. int(now) .. ',"x":' .. (next_deadline and int(next_deadline) or 'null')
-  .. ',"o":[' .. table.concat(outcomes, ',') .. ']}'
-if count > 0 then remember(commits[1].id, answer) end
+local answer = '[' .. int(head) .. ',' .. int(now) .. ',' .. (next_deadline and int(next_deadline) or '0')
+  .. ',[' .. table.concat(outcomes, ',') .. ']]'
+if count > 0 then
+  if head > 0 or seal then
+    bury()
+    call('HSET', H, '"w', memory, '"i', first, '"a', answer)
+  else
+    call('HSET', W, writer, match(memory, '^%S+ (%d+)') .. ' ' .. #first .. ' ' .. first .. answer)
+    call('PEXPIREAT', W, ends)
+  end
+end
 if ended then redis.pcall('PUBLISH', channel, 'wake') end
 if #messages > 0 then redis.pcall('PUBLISH', channel, '[' .. table.concat(messages, ',') .. ']') end
 return answer

@@ -1,22 +1,32 @@
-/** Makes the connections that are the backend's own. */
-import { type RedisOptions as ClientOptions, Redis } from "ioredis";
+/** Makes the connections that are the backend's own, and ends them. */
+import { type RedisOptions as ClientOptions, Cluster, type ClusterNode, Redis } from "ioredis";
+import { isReplica } from "./failure.js";
+import { type Client, isCluster } from "./servers.js";
+
+const pauseBefore = (attempt: number): number =>
+	Math.min(1000, 25 * 2 ** Math.min(attempt, 6)) * (0.5 + Math.random() / 2);
 
 /**
  * What a connection of ours does: it keeps no queue and sends nothing twice by itself, so that each call knows whether it was handed over
  * (the link waits, and core sends again); a server that says nothing is left; a primary that became a replica too.
  */
-const ours = (answerWithin: number): ClientOptions => ({
-	enableOfflineQueue: false,
-	maxRetriesPerRequest: 0,
-	autoResendUnfulfilledCommands: false,
-	autoResubscribe: false,
-	socketTimeout: answerWithin,
-	reconnectOnError: (error) => error.message.startsWith("READONLY"),
-	retryStrategy: (times) => Math.min(1000, 25 * 2 ** Math.min(times, 6)) * (0.5 + Math.random() / 2),
-});
+const ours = (answerWithin: number) =>
+	({
+		maxRetriesPerRequest: 0,
+		autoResendUnfulfilledCommands: false,
+		autoResubscribe: false,
+		socketTimeout: answerWithin,
+		sentinelCommandTimeout: answerWithin,
+		reconnectOnError: isReplica,
+	}) satisfies ClientOptions;
+
+const alone = { enableOfflineQueue: false, retryStrategy: pauseBefore } satisfies ClientOptions;
 
 // Without a listener an error would be printed; each call says for itself what failed.
-const quiet = (client: Redis): Redis => client.on("error", () => {});
+const quiet = <C extends Client>(client: C): C => {
+	client.on("error", () => {});
+	return client;
+};
 
 /** A connection to a URL, or to what the options say: a host, Sentinels. */
 export const connect = (
@@ -24,10 +34,62 @@ export const connect = (
 	options: ClientOptions | undefined,
 	answerWithin: number,
 ): Redis => {
-	const all = { ...ours(answerWithin), ...options, replyMapping: "legacy" } as const;
+	const all = { ...ours(answerWithin), ...alone, ...options, replyMapping: "legacy" } as const;
 	return quiet(url === undefined ? new Redis(all) : new Redis(url, all));
 };
 
+/** The connections to a cluster that these nodes are of. */
+export const connectCluster = (
+	nodes: readonly ClusterNode[],
+	options: ClientOptions | undefined,
+	answerWithin: number,
+): Cluster => {
+	const redisOptions = {
+		...ours(answerWithin),
+		...sharedOf(nodes),
+		...options,
+		replyMapping: "legacy",
+	} as const;
+	const cluster = new Cluster([...nodes], {
+		enableOfflineQueue: false,
+		clusterRetryStrategy: pauseBefore,
+		slotsRefreshInterval: 10_000,
+		redisOptions,
+	});
+	return quiet(cluster);
+};
+
+/** What the first node's URL says of all nodes, those too that are yet to be found. */
+function sharedOf([first]: readonly ClusterNode[]): ClientOptions {
+	if (typeof first !== "string" || !URL.canParse(first)) return {};
+	const { protocol, username, password } = new URL(first);
+	return {
+		...(protocol === "rediss:" ? { tls: {} } : {}),
+		...(username === "" ? {} : { username: decodeURIComponent(username) }),
+		...(password === "" ? {} : { password: decodeURIComponent(password) }),
+	};
+}
+
 /** A further connection to where a client goes. */
 export const connectLike = (client: Redis, answerWithin: number): Redis =>
-	quiet(client.duplicate({ ...ours(answerWithin), lazyConnect: false, replyMapping: "legacy" }));
+	quiet(client.duplicate({ ...ours(answerWithin), ...alone, lazyConnect: false, replyMapping: "legacy" }));
+
+/** A further connection to a cluster's server, which ends when it breaks: another server may have taken over. */
+export const connectOnceLike = (node: Redis, answerWithin: number): Redis =>
+	quiet(
+		node.duplicate({
+			...ours(answerWithin),
+			enableOfflineQueue: false,
+			retryStrategy: () => null,
+			readOnly: false,
+			lazyConnect: false,
+			replyMapping: "legacy",
+		}),
+	);
+
+/** Ends a client at once: a frozen server would let its sockets linger. */
+export function hangUp(client: Client): void {
+	const connections = isCluster(client) ? client.nodes() : [client];
+	client.disconnect();
+	for (const { stream } of connections) stream?.destroy();
+}

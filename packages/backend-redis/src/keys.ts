@@ -1,5 +1,6 @@
 /** Where a scope lives in Redis. */
-import type { ScopeId } from "@holdfast/core";
+import { HoldfastError, type ScopeId } from "@holdfast/core";
+import { Command } from "ioredis";
 
 /** How many buckets there are: fixed, since a scope's bucket follows from its id. */
 export const bucketCount = 256;
@@ -52,6 +53,31 @@ export function scopeKeys(prefix: string, scope: ScopeId): ScopeKeys {
 		channel: key("p"),
 	};
 }
+
+/** The prefix, if the buckets' hash tags can stand behind it. */
+export function checkedPrefix(prefix: string): string {
+	if (!/[{}]/.test(prefix)) return prefix;
+	const message = `prefix is ${JSON.stringify(prefix)}: give one without braces, they would be its keys' hash tag`;
+	throw new HoldfastError("invalid-argument", message);
+}
+
+const slots = new Map<string, number>();
+
+/** The hash slot of a key or channel of ours in a cluster. */
+export function slotOf(key: string): number {
+	const tag = key.slice(key.indexOf("{"), key.indexOf("}") + 1);
+	const known = slots.get(tag);
+	if (known !== undefined) return known;
+	const slot = new Command("get", [tag]).getSlot() as number;
+	slots.set(tag, slot);
+	return slot;
+}
+
+/**
+ * A key that never is. A cluster's server runs a script on a slot that is moving as long as all the keys that are declared are still there, and
+ * breaks it off, half done, where it then asks for one that is gone. With a key that is missing from the start it refuses (`TRYAGAIN`).
+ */
+export const missingKey = ({ scopes }: BucketKeys): string => scopes.replace(/scopes$/, "none");
 
 /** A scope's keys in the order that the commit script takes them. */
 export const commitKeys = (keys: ScopeKeys): string[] => [

@@ -5,12 +5,9 @@
  */
 export const leanScript = `
 local function take_the_short_way()
-  local next_before = meta[5]
-  if not meta[1] or meta[3] or meta[4] or meta[6] ~= '' or not next_before then return nil end
-  if next_before ~= '' and tonumber(next_before) <= now then return nil end
-  local start, risky, commits, first = at, 0, {}, ARGV[at + 1]
+  local start, risky, commits = at, 0, {}
   for i = 1, count do
-    local commit = { id = take(), origin = take(), metadata = take(), quiet = take(), conditions = number() }
+    local commit = { about = take(), metadata = take(), conditions = number() }
     commit.at = at
     for j = 1, commit.conditions do at = at + 3 end
     at = at + 1
@@ -30,25 +27,33 @@ local function take_the_short_way()
     return nil
   end
 
-  local head, events_head, outcomes, logged, pushed, timed = tonumber(meta[1]), tonumber(meta[2]), {}, {}, {}, false
+  local head, outcomes, records, timed = tonumber(head_text), {}, {}, false
+  -- What is written of one commit goes into the same call as the scope's own fields.
+  local fields = { '"s', '', '"k', keep_text, '"w', memory, '"i', first, '"a', '' }
+  local function store(key, raw)
+    if count == 1 then fields[11], fields[12] = key, raw else call('HSET', H, key, raw) end
+  end
   local function run(commit)
+    local seen_key, seen
     for j = 0, commit.conditions - 1 do
       local key = ARGV[commit.at + j * 3 + 2]
       local raw = call('HGET', H, key)
-      local revision = raw and tonumber((match(raw, '^%d+'))) or 0
+      seen_key, seen = key, raw
+      local revision = raw and tonumber(sub(raw, 1, 16)) or 0
       if revision ~= tonumber(ARGV[commit.at + j * 3 + 3]) then
         return refused('condition', j, key, raw and { raw = raw })
       end
     end
     local op, key = commit.op, commit.key
-    local before, change, numbers = parse(call('HGET', H, key)), nil, ''
-    local revision = math.max(math.max(head, floor) + step, micros)
+    if seen_key ~= key then seen = call('HGET', H, key) end
+    local before, change, numbers = parse(seen), nil, ''
+    local revision = max(max(head, floor) + step, micros)
     if op == 'touch' then
       if not before then return refused('absent', 0) end
       local expires = now + commit.ttl
       if before.expires > 0 and expires > before.expires then
-        local rest = sub(before.raw, #match(before.raw, '^%d+ %d+ %d+ ') + 1)
-        call('HSET', H, key, int(before.revision) .. ' ' .. int(before.created) .. ' ' .. int(expires) .. ' ' .. rest)
+        local text, metadata = text_of(before)
+        store(key, raw_of(before.revision, before.created, expires, metadata, text))
         call('ZADD', X, int(expires), key)
         timed = true
       end
@@ -60,7 +65,7 @@ local function take_the_short_way()
           call('ZREM', X, key)
           timed = true
         end
-        change = '["d",' .. json(key) .. ']'
+        change = '[' .. json(key) .. ',0]'
       end
     else
       local text, created, expires = commit.text, before and before.created or revision, 0
@@ -68,11 +73,11 @@ local function take_the_short_way()
         local sum, why, entry = sum_of(before, commit)
         if why then return refused(why, 0, key, entry) end
         text = exact(sum)
-        numbers = text
+        numbers = ',' .. text
       end
       if commit.ttl >= 0 then expires = now + commit.ttl
       elseif op == 'add' and before then expires = before.expires end
-      call('HSET', H, key, int(revision) .. ' ' .. int(created) .. ' ' .. int(expires) .. ' ' .. #commit.metadata .. ' ' .. commit.metadata .. text)
+      store(key, raw_of(revision, created, expires, commit.metadata, text))
       if not before then call('ZADD', O, 0, key) end
       if expires > 0 then
         call('ZADD', X, int(expires), key)
@@ -81,42 +86,32 @@ local function take_the_short_way()
         call('ZREM', X, key)
         timed = true
       end
-      change = '["s",' .. json(key) .. ',' .. int(created) .. ',' .. int(expires) .. ',' .. json(text) .. ']'
+      change = set_of(key, text, revision, created, expires)
     end
-    if not change then return '[1,' .. int(head) .. ',0,[' .. numbers .. ']]' end
-    local record = record_of(revision, head, commit.id, commit.origin, commit.metadata, commit.quiet, change, '', events_head)
+    if not change then return '[' .. int(head) .. ',0' .. numbers .. ']' end
+    records[#records + 1] = record_of(revision, head, commit.about, change)
     head = revision
-    logged[#logged + 1] = int(revision)
-    logged[#logged + 1] = record
-    pushed[#pushed + 1] = record
-    return '[1,' .. int(revision) .. ',1,[' .. numbers .. ']]'
+    return '[' .. int(revision) .. ',1' .. numbers .. ']'
   end
+  bury()
   for i, commit in ipairs(commits) do outcomes[i] = run(commit) end
 
-  local next_text = next_before
+  local next_now = next_text
   if timed then
     local earliest = call('ZRANGE', X, 0, 0, 'WITHSCORES')[2]
-    next_text = earliest and int(tonumber(earliest)) or ''
-    if next_text ~= next_before then
-      if earliest then call('ZADD', D, next_text, scope) else call('ZREM', D, scope) end
+    next_now = earliest and int(tonumber(earliest)) or '0'
+    if next_now ~= next_text then
+      if earliest then call('ZADD', D, next_now, scope) else call('ZREM', D, scope) end
     end
   end
-  call('HSET', H, '"head', int(head), '"next', next_text,
-    '"keep', int(keep[1]) .. ' ' .. int(keep[2]) .. ' ' .. int(keep[3]) .. ' ' .. int(keep[4]))
-  if #pushed > 0 then
-    if keep[1] > 0 then
-      for i = 1, #logged, 2000 do call('ZADD', L, unpack(logged, i, math.min(i + 1999, #logged))) end
-    end
-    call('ZREMRANGEBYRANK', L, 0, -keep[1] - 1)
-    call('ZREMRANGEBYSCORE', L, '-inf', '(' .. int(micros - keep[2] * 1000))
-  end
-  local answer = '{"h":' .. int(head) .. ',"n":' .. int(now) .. ',"x":' .. (next_text == '' and 'null' or next_text)
-    .. ',"o":[' .. table.concat(outcomes, ',') .. ']}'
-  remember(first, answer)
-  if #pushed > 0 then redis.pcall('PUBLISH', channel, '[' .. table.concat(pushed, ',') .. ']') end
+  local answer = '[' .. int(head) .. ',' .. int(now) .. ',' .. next_now .. ',[' .. table.concat(outcomes, ',') .. ']]'
+  fields[2] = int(head) .. ' ' .. events_text .. ' ' .. next_now .. ' ' .. log(records)
+  fields[10] = answer
+  call('HSET', H, unpack(fields))
+  if #records > 0 then redis.pcall('PUBLISH', channel, '[' .. table.concat(records, ',') .. ']') end
   return answer
 end
-if lean then
+if way == 'lean' and is_plain then
   local answer = take_the_short_way()
   if answer then return answer end
 end

@@ -1,17 +1,15 @@
-/** The way to the server: hands calls over only where there is a connection, in one write, and settles each in time. */
-import type { Cluster, Redis } from "ioredis";
-import { failureOf, isUnsent, Unanswered } from "./failure.js";
+/** The way to the servers: hands calls over only where there is a connection, in one write to each, and settles each in time. */
+import type { Redis } from "ioredis";
+import { isUnsent, Unanswered } from "./failure.js";
 import type { Script } from "./script.js";
-
-/** A client of ioredis, to one server or to a cluster. */
-export type Client = Redis | Cluster;
+import type { Redirection, Servers } from "./servers.js";
 
 type Argument = string | number;
 
-/** A script or a command to be run. */
+/** A script or a command to be run. A cluster's server is found by the first key. */
 export type Ask =
 	| { readonly script: Script; readonly keys: readonly string[]; readonly args: readonly Argument[] }
-	| { readonly command: string; readonly args: readonly Argument[] };
+	| { readonly command: string; readonly key?: string; readonly args: readonly Argument[] };
 
 /** How long and how much a link waits. */
 export interface LinkLimits {
@@ -28,18 +26,35 @@ interface Call {
 	resolve(value: unknown): void;
 	reject(error: unknown): void;
 	state: "waiting" | "sent" | "settled";
+	/** Until when it may wait for a connection. */
+	readonly until: number;
+	/** What a server refused it with, though it may do it later or elsewhere. */
+	refusal: Error | undefined;
+	/** Where that sent it. */
+	redirection: Redirection | undefined;
+	/** Whether the server is to be sent the script's text. */
+	whole: boolean;
 }
 
-/** Calls to one client. */
-export class Link {
-	readonly #client: Client;
-	readonly #limits: LinkLimits;
-	readonly #open = new Set<Call>();
-	#waiting: Call[] = [];
+/** How long what waits is left alone before it is tried again, in ms: at first, and at most. */
+const pauses = { first: 2, longest: 100 } as const;
 
-	constructor(client: Client, limits: LinkLimits) {
-		this.#client = client;
+/** Calls to one server or one cluster. */
+export class Link {
+	readonly #servers: Servers;
+	readonly #limits: LinkLimits;
+	readonly #used: (connection: Redis) => void;
+	readonly #open = new Set<Call>();
+	readonly #waiting = new Set<Call>();
+	readonly #again: Call[] = [];
+	#retry: NodeJS.Timeout | undefined;
+	#pause: number = pauses.first;
+
+	/** `used` is told each connection that calls are sent on, each time. */
+	constructor(servers: Servers, limits: LinkLimits, used: (connection: Redis) => void = () => {}) {
+		this.#servers = servers;
 		this.#limits = limits;
+		this.#used = used;
 	}
 
 	/** Runs all that is asked, in order, one promise each; what it rejects with is told by {@link failureOf}. */
@@ -48,10 +63,20 @@ export class Link {
 			const error = new Unanswered("busy", `${this.#open.size} calls wait for Redis already: slow down`);
 			return asks.map(() => Promise.reject(error));
 		}
+		const until = performance.now() + this.#limits.connectWithin;
 		const calls: Call[] = [];
 		const answers = asks.map((ask) => {
 			const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-			const call: Call = { ask, resolve, reject, state: "waiting" };
+			const call: Call = {
+				ask,
+				resolve,
+				reject,
+				state: "waiting",
+				until,
+				refusal: undefined,
+				redirection: undefined,
+				whole: false,
+			};
 			this.#open.add(call);
 			calls.push(call);
 			return promise;
@@ -60,6 +85,7 @@ export class Link {
 		const giveUp = setTimeout(() => {
 			const message = `Redis did not answer within ${this.#limits.answerWithin} ms`;
 			for (const call of calls) this.#fail(call, call.state === "sent" ? "unknown" : "unavailable", message);
+			this.#servers.doubt();
 		}, this.#limits.answerWithin);
 		for (const answer of answers) {
 			const done = (): void => {
@@ -73,89 +99,117 @@ export class Link {
 
 	/** Settles what is unanswered. */
 	close(): void {
-		this.#waiting = [];
-		this.#client.off("ready", this.#ready);
+		clearTimeout(this.#retry);
+		this.#servers.release();
 		for (const call of this.#open)
 			this.#fail(call, call.state === "sent" ? "unknown" : "unavailable", "the connection was closed");
+		this.#waiting.clear();
 	}
 
-	#dispatch(calls: readonly Call[]): void {
-		const client = this.#client;
-		if (client.status === "ready") {
-			this.#send(calls);
-			return;
-		}
-		if (client.status === "end") {
-			for (const call of calls) this.#fail(call, "unavailable", "the connection to Redis was closed");
-			return;
-		}
-		if (client.status === "wait") client.connect().catch(() => {});
-		if (this.#waiting.length === 0) client.on("ready", this.#ready);
-		this.#waiting.push(...calls);
-		const { connectWithin } = this.#limits;
-		setTimeout(() => {
-			for (const call of calls)
-				if (call.state === "waiting")
-					this.#fail(call, "unavailable", `Redis is out of reach: no connection within ${connectWithin} ms`);
-			this.#waiting = this.#waiting.filter(({ state }) => state === "waiting");
-			if (this.#waiting.length === 0) client.off("ready", this.#ready);
-		}, connectWithin).unref();
-	}
-
-	readonly #ready = (): void => {
-		this.#client.off("ready", this.#ready);
-		const calls = this.#waiting;
-		this.#waiting = [];
-		this.#dispatch(calls.filter(({ state }) => state === "waiting"));
-	};
-
-	/** One write for all of them; a cluster's client gathers by node on its own. */
-	#send(calls: readonly Call[]): void {
-		if (calls.length === 0) return;
-		const pipeline = this.#client.isCluster ? undefined : this.#client.pipeline();
+	#dispatch(calls: Iterable<Call>): void {
+		const groups = new Map<Redis, Call[]>();
 		for (const call of calls) {
-			call.state = "sent";
 			const { ask } = call;
-			const [command, args]: [string, Argument[]] =
-				"script" in ask
-					? ["evalsha", [ask.script.hash, ask.keys.length, ...ask.keys, ...ask.args]]
-					: [ask.command, [...ask.args]];
+			const key = "script" in ask ? ask.keys[0] : ask.key;
+			const redirected = call.redirection?.connection;
+			const connection = redirected?.status === "ready" ? redirected : this.#servers.connectionTo(key);
+			const group = connection && groups.get(connection);
+			if (group !== undefined) group.push(call);
+			else if (connection !== undefined) groups.set(connection, [call]);
+			else if (this.#servers.ended) this.#fail(call, "unavailable", "the connection to Redis was closed");
+			else this.#wait(call);
+		}
+		for (const [connection, group] of groups) this.#send(connection, group);
+	}
+
+	#wait(call: Call): void {
+		call.state = "waiting";
+		this.#waiting.add(call);
+		if (this.#retry !== undefined) return;
+		this.#retry = setTimeout(() => this.#tryAgain(), this.#pause);
+		this.#pause = Math.min(pauses.longest, this.#pause * 1.5);
+	}
+
+	#tryAgain(): void {
+		this.#retry = undefined;
+		if (this.#pause === pauses.longest) this.#servers.doubt();
+		const now = performance.now();
+		const calls = [];
+		for (const call of this.#waiting) {
+			if (call.state !== "waiting") continue;
+			if (now < call.until) calls.push(call);
+			else this.#fail(call, "unavailable", this.#reason(call), call.refusal);
+		}
+		this.#waiting.clear();
+		this.#dispatch(calls);
+	}
+
+	#reason({ refusal }: Call): string {
+		const { connectWithin } = this.#limits;
+		return refusal === undefined
+			? `Redis is out of reach: no connection within ${connectWithin} ms`
+			: `Redis refused for ${connectWithin} ms: ${refusal.message}`;
+	}
+
+	/** One write for all of them. */
+	#send(connection: Redis, calls: readonly Call[]): void {
+		this.#used(connection);
+		const pipeline = connection.pipeline();
+		for (const call of calls) {
+			const { ask, redirection } = call;
+			call.state = "sent";
+			call.redirection = undefined;
+			if (redirection?.asking && redirection.connection === connection) pipeline.call("asking");
 			const answered = (error: Error | null | undefined, value?: unknown): void =>
 				this.#answered(call, error, value);
-			if (pipeline === undefined) void this.#client.call(command, args, answered).catch(() => {});
-			else pipeline.call(command, args, answered);
+			if (!("script" in ask)) pipeline.call(ask.command, [...ask.args], answered);
+			else {
+				const { script, keys, args } = ask;
+				const [command, text] = call.whole ? ["eval", script.text] : ["evalsha", script.hash];
+				pipeline.call(command, [text, keys.length, ...keys, ...args], answered);
+			}
 		}
-		pipeline?.exec().catch(() => {});
+		pipeline.exec().catch(() => {});
 	}
 
 	#answered(call: Call, error: Error | null | undefined, value: unknown): void {
 		if (call.state === "settled") return;
 		if (error === null || error === undefined) {
+			this.#pause = pauses.first;
 			this.#settle(call);
 			call.resolve(value);
-		} else if ("script" in call.ask && error.message.startsWith("NOSCRIPT")) {
+		} else if ("script" in call.ask && !call.whole && error.message.startsWith("NOSCRIPT")) {
 			// Restarted, flushed or failed over: it is sent the text, and knows it from then on.
-			const { script, keys, args } = call.ask;
-			this.#client
-				.call("eval", [script.text, keys.length, ...keys, ...args])
-				.then((late) => this.#answered(call, null, late))
-				.catch((late: Error) => this.#answered(call, late, undefined));
+			call.whole = true;
+			this.#later(call);
 		} else if (isUnsent(error)) {
 			// The connection broke before it was written: it waits for the next one.
-			call.state = "waiting";
-			setImmediate(() => {
-				if (call.state === "waiting") this.#dispatch([call]);
-			});
+			this.#later(call);
+		} else if (this.#servers.isPassing(error)) {
+			const isFirst = call.refusal === undefined;
+			call.refusal = error;
+			call.redirection = this.#servers.redirection(error);
+			// Servers that send it to each other have not agreed yet: only the first is followed at once.
+			if (isFirst && call.redirection !== undefined) this.#later(call);
+			else this.#wait(call);
 		} else {
 			this.#settle(call);
 			call.reject(error);
 		}
 	}
 
-	#fail(call: Call, failed: Unanswered["failed"], message: string): void {
+	/** Once a pipeline has called back for all that it settles, those of them that are to be sent again go out together. */
+	#later(call: Call): void {
+		call.state = "waiting";
+		this.#again.push(call);
+		if (this.#again.length > 1) return;
+		setImmediate(() => this.#dispatch(this.#again.splice(0).filter(({ state }) => state === "waiting")));
+	}
+
+	#fail(call: Call, failed: Unanswered["failed"], message: string, cause?: Error): void {
 		if (call.state === "settled") return;
 		this.#settle(call);
-		call.reject(new Unanswered(failed, message));
+		call.reject(new Unanswered(failed, message, { cause }));
 	}
 
 	#settle(call: Call): void {

@@ -73,10 +73,10 @@ test("a call that waits for a connection goes through once there is one", async 
 });
 
 test("what waits for Redis is bounded", async () => {
-	const { shared } = manager({ connectWithin: 200, unanswered: 2 });
+	const { shared } = manager({ connectWithin: 200, unanswered: 3 });
 	await shared.set("n", 1);
 	await server.kill();
-	const backend = redis(server.url, { connectWithin: 200, unanswered: 2 });
+	const backend = redis(server.url, { connectWithin: 200, unanswered: 3 });
 	const asks = ["a", "b", "c"].map((id) => ({ scope: `bound/room/${id}`, keys: [] }));
 	const full = await Promise.all(backend.read(asks));
 	expect(full.map((answer) => "failed" in answer && answer.failed)).toEqual(["busy", "busy", "busy"]);

@@ -1,22 +1,24 @@
 /** What is asked of a scope, in Lua: each at one instant of the server's clock. */
+import { logFunctions } from "./log-script.js";
 
 // The beginning of each: the clock, the scope's meta, and whether the scope is past its own deadline.
 const beginning = `
 local H, O, L, F = unpack(KEYS)
-local call, fmt, match = redis.call, string.format, string.match
+local call, fmt, match, sub = redis.call, string.format, string.match, string.sub
 local time, offset = call('TIME'), tonumber(ARGV[1])
 local now = time[1] * 1000 + math.floor(time[2] / 1000) + offset
 local function int(n) return fmt('%.0f', n) end
-local function expires_of(raw) return tonumber((match(raw, '^%d+ %d+ (%d+) '))) end
-local meta = call('HMGET', H, '"head', '"deadline', '"seal', '"next', '"events', '"keep')
-local head, deadline, next_deadline = meta[1] or '0', tonumber(meta[2]), meta[4] or ''
-if deadline and not meta[3] and now >= deadline then
+local function expires_of(raw) return sub(raw, 17, 17) == ' ' and 0 or tonumber((match(raw, '^%d+', 34))) end
+local meta = call('HMGET', H, '"s', '"k')
+local head, events_head, next_deadline, deadline, sealed = match(meta[1] or '0 0 0 0', '^(%d+) (%d+) (%d+) %d+ ?(%d*) ?(%d*)$')
+deadline = tonumber(deadline)
+if deadline and deadline > 0 and sealed == '0' and now >= deadline then
   local latest = deadline
   for _, key in ipairs(call('ZRANGEBYLEX', O, '[!/lock/', '(!/lock0')) do
     latest = math.max(latest, expires_of(call('HGET', H, key)))
   end
   if now >= latest then
-    head, next_deadline, meta[5], H, O, L = '0', '', '0', H .. '"', O .. '"', L .. '"'
+    head, next_deadline, events_head, H, O, L = '0', '0', '0', H .. '"', O .. '"', L .. '"'
   end
 end
 local function is_live(raw)
@@ -59,38 +61,48 @@ end
 `;
 
 /** A page of a log: its head, the clock, whether more follow, then the records. */
-export const logScript = `${beginning}
-local after, events, limit, bytes, newest = ARGV[2], ARGV[3] == '1', tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
+export const logScript = `${beginning}${logFunctions}
+local after, events, limit, bytes, newest = tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
 local keep = {}
-for part in string.gmatch(meta[6] or '', '%S+') do keep[#keep + 1] = tonumber(part) end
-local age = keep[events and 4 or 2]
+for part in string.gmatch(meta[2] or '', '%S+') do keep[#keep + 1] = tonumber(part) end
 local micros = time[1] * 1000000 + time[2] + offset * 1000
-if age then call('ZREMRANGEBYSCORE', L, '-inf', '(' .. int(micros - age * 1000)) end
-local answer = { events and (meta[5] or '0') or head, int(now), '0' }
-local found = newest and call('ZREVRANGEBYSCORE', L, '+inf', '(' .. after, 'LIMIT', 0, limit)
-  or call('ZRANGEBYSCORE', L, '(' .. after, '+inf', 'LIMIT', 0, limit + 1)
+if keep[1] then trim(L, keep[events and 3 or 1], micros - keep[events and 4 or 2] * 1000) end
+local answer = { events and events_head or head, int(now), '0' }
+local start = place_of(L, after + 1)
+if newest then start = math.max(start, call('LLEN', L) - limit) end
+local found = call('LRANGE', L, start, start + limit - (newest and 1 or 0))
+local first, last, step = 1, #found, 1
+if newest then first, last, step = #found, 1, -1 end
 local taken = {}
-for i, record in ipairs(found) do
+for i = first, last, step do
+  local record = found[i]
   if #taken > 0 and (#taken >= limit or bytes < #record) then
-    answer[3] = newest and '0' or '1'
+    if not newest then answer[3] = '1' end
     break
   end
   bytes = bytes - #record
-  taken[i] = record
+  taken[#taken + 1] = record
 end
 for i = 1, #taken do answer[i + 3] = taken[newest and #taken + 1 - i or i] end
 return answer
 `;
 
-/** Removes a scope; its head stays as a floor for all of its bucket, so that tokens only grow. */
+/** Removes a scope; its head stays as a floor for all of its bucket, so that tokens only grow, and what is remembered of its writers. */
 export const dropScript = `
 local H, O, X, L, V, W, S, D, F = unpack(KEYS)
-local head = tonumber(redis.call('HGET', H, '"head')) or 0
-local floor = tonumber(redis.call('GET', F)) or 0
-if head > floor then redis.call('SET', F, string.format('%.0f', head)) end
-redis.call('DEL', H, O, X, L, V)
-redis.call('ZREM', S, ARGV[1])
-redis.call('ZREM', D, ARGV[1])
+local call = redis.call
+local state, writer, id, answer = unpack(call('HMGET', H, '"s', '"w', '"i', '"a'))
+local head = state and tonumber(string.match(state, '^%d+')) or 0
+local floor = tonumber(call('GET', F)) or 0
+if head > floor then call('SET', F, string.format('%.0f', head)) end
+if writer then
+  local name, sequence, ends = string.match(writer, '^(.*) (%d+) (%d+)$')
+  call('HSET', W, name, sequence .. ' ' .. #id .. ' ' .. id .. answer)
+  call('PEXPIREAT', W, ends)
+end
+call('DEL', H, O, X, L, V)
+call('ZREM', S, ARGV[1])
+call('ZREM', D, ARGV[1])
 redis.pcall('PUBLISH', ARGV[2], 'wake')
 return 1
 `;

@@ -27,7 +27,7 @@ export class RedisServer {
 	readonly #options: readonly string[];
 	#process: ChildProcess | undefined;
 
-	private constructor(port: number, options: readonly string[]) {
+	protected constructor(port: number, options: readonly string[]) {
 		this.port = port;
 		this.#options = options;
 	}
@@ -57,11 +57,27 @@ export class RedisServer {
 			"--appendonly",
 			"yes",
 		];
-		this.#process = spawn("redis-server", [...where, ...this.#options], { stdio: "ignore" });
+		await this.launch([...where, ...this.#options]);
+	}
+
+	/** Starts the program; resolves once it answers. */
+	protected async launch(args: readonly string[]): Promise<void> {
+		this.#process = spawn("redis-server", args, { stdio: "ignore" });
 		const client = new Redis(this.url, { retryStrategy: () => 20, maxRetriesPerRequest: null });
 		client.on("error", () => {});
 		await client.ping();
 		client.disconnect();
+	}
+
+	/** What it answers to a command, also while it loads or has lost its primary. */
+	async ask(command: string, ...args: (string | number)[]): Promise<unknown> {
+		const client = new Redis(this.url, { enableReadyCheck: false });
+		client.on("error", () => {});
+		try {
+			return await client.call(command, args);
+		} finally {
+			client.disconnect();
+		}
 	}
 
 	/** Ends it as a crash would. */

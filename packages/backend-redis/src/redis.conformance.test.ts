@@ -2,6 +2,7 @@ import { conformance } from "@holdfast/core/testing";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll } from "vitest";
 import { redis } from "./redis.js";
+import { forget, save } from "./redis-dump.js";
 import { durable, RedisServer } from "./redis-server.js";
 
 let server: RedisServer;
@@ -22,7 +23,8 @@ conformance("redis", async () => {
 	await admin.flushall();
 	let offset = 0;
 	return {
-		create: () => redis(server.url, {
+		create: () =>
+			redis(server.url, {
 				clockOffset: () => offset,
 				connectWithin: "20s",
 				connection: { retryStrategy: () => 50 },
@@ -36,17 +38,8 @@ conformance("redis", async () => {
 			await server.run();
 		},
 		reconnects: true,
-		forget: async () => {
-			await admin.flushall();
-		},
-		save: async () => {
-			const names = await admin.keys("*");
-			const dumps = await Promise.all(names.map((name) => admin.dumpBuffer(name)));
-			return async () => {
-				await admin.flushall();
-				for (const [i, name] of names.entries()) if (dumps[i]) await admin.restore(name, 0, dumps[i]);
-			};
-		},
+		forget: () => forget([admin]),
+		save: () => save([admin]),
 		dispose: async () => {},
 	};
 });

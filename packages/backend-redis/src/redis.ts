@@ -19,31 +19,50 @@ import {
 	type Signal,
 	type Unwatch,
 } from "@holdfast/core";
-import type { RedisOptions as ClientOptions, Redis } from "ioredis";
+import type { RedisOptions as ClientOptions, Cluster, ClusterNode, Redis, SentinelAddress } from "ioredis";
 import { commitScript } from "./commit-script.js";
-import { connect, connectLike } from "./connect.js";
+import { connect, connectCluster, connectLike, hangUp } from "./connect.js";
 import { failureOf, isOutOfMemory } from "./failure.js";
 import { Inspection } from "./inspection.js";
-import { bucketCount, bucketKeys, commitKeys, scopeKeys } from "./keys.js";
+import {
+	bucketCount,
+	bucketKeys,
+	checkedPrefix,
+	commitKeys,
+	missingKey,
+	type ScopeKeys,
+	scopeKeys,
+} from "./keys.js";
 import { type Ask, Link, type LinkLimits } from "./link.js";
 import { dropScript, listScript, logScript, readScript } from "./read-scripts.js";
 import { Script } from "./script.js";
-import { hangUp, Subscriber } from "./subscriber.js";
-import { batchArguments, parseAnswer, parseEntry, parseRecords } from "./wire.js";
+import { type Client, isCluster, serversOf } from "./servers.js";
+import { ShardedSubscriber } from "./sharded-subscriber.js";
+import { Subscriber } from "./subscriber.js";
+import { batchArguments, parseAnswer, parseEntry, parseRead, parseRecords, stateField } from "./wire.js";
 
 /** Options of {@link redis}. */
 export interface RedisOptions {
-	/** An ioredis client of the application's: shared, and never closed. Otherwise one is made of the URL. */
-	readonly client?: Redis;
+	/**
+	 * An ioredis client of the application's, to one server, behind Sentinels, or a `Cluster`: shared, and never closed. Otherwise one is made of
+	 * the URL, of `sentinels` or of `nodes`.
+	 */
+	readonly client?: Redis | Cluster;
+	/** Sentinels that know which server is the primary. */
+	readonly sentinels?: readonly Partial<SentinelAddress>[];
+	/** What the Sentinels call the primary, such as `mymaster`. */
+	readonly name?: string;
+	/** Some nodes of a cluster, as URLs or addresses; the others are found. Scheme, user and password of the first URL are for all. */
+	readonly nodes?: readonly ClusterNode[];
 	/** What all keys and channels begin with. Default `hf`. */
 	readonly prefix?: string;
-	/** Options of the client that is made: TLS, a user and its password, Sentinels. */
+	/** Options of the client that is made, in a cluster of that to each node: TLS, a user and its password. */
 	readonly connection?: ClientOptions;
 	/** How long a call waits for a connection before it is `unavailable`. Default 2 s. */
 	readonly connectWithin?: Duration;
 	/** How long a call that was handed over waits for its answer; a connection that says nothing for so long is given up. Default 5 s. */
 	readonly answerWithin?: Duration;
-	/** How many calls may wait for Redis; further ones are `busy`. Default 100,000. */
+	/** How many calls may wait for Redis (reads that go together are one more); further ones are `busy`. Default 100,000. */
 	readonly unanswered?: number;
 	/** Milliseconds that are added to the server's clock, for tests of deadlines. */
 	readonly clockOffset?: () => number;
@@ -57,12 +76,22 @@ const scripts = {
 	drop: new Script(dropScript),
 };
 
+const scriptsOfCluster = {
+	...scripts,
+	commit: new Script(sharded(commitScript)),
+	drop: new Script(sharded(dropScript)),
+};
+
 /**
- * Redis 6.2 or newer as a backend.
+ * Redis 6.2 or newer as a backend: one server, a primary behind Sentinels, or a cluster.
+ *
+ * @throws HoldfastError `invalid-argument` for a malformed duration or prefix, or for more than one way to the server.
  *
  * @example
  * ```ts
- * const manager = createStateManager({ backend: redis("redis://localhost:6379") });
+ * redis("redis://localhost:6379");
+ * redis({ sentinels: [{ host: "sentinel-1", port: 26379 }], name: "mymaster" });
+ * redis({ nodes: ["redis://node-1:6379", "redis://node-2:6379"] });
  * ```
  */
 export const redis = (url: string | RedisOptions, options: RedisOptions = {}): Backend =>
@@ -76,15 +105,22 @@ class RedisBackend implements Backend {
 	readonly #prefix: string;
 	readonly #limits: LinkLimits;
 	readonly #inspection = new Inspection();
-	#client: Redis | undefined;
+	readonly #scripts: typeof scripts;
+	readonly #clustered: boolean;
+	#client: Client | undefined;
 	#link: Link | undefined;
-	#subscriber: Subscriber | undefined;
+	#subscriber: Subscriber | ShardedSubscriber | undefined;
 
 	constructor(url: string | undefined, options: RedisOptions) {
 		const { prefix = "hf", connectWithin = 2000, answerWithin = 5000, unanswered = 100_000 } = options;
+		const { client, sentinels, nodes } = options;
+		if ([url, client, sentinels, nodes].filter((way) => way !== undefined).length > 1)
+			throw new HoldfastError("invalid-argument", "give one of a URL, client, sentinels and nodes");
 		this.#url = url;
 		this.#options = options;
-		this.#prefix = prefix;
+		this.#prefix = checkedPrefix(prefix);
+		this.#clustered = nodes !== undefined || (client !== undefined && isCluster(client));
+		this.#scripts = this.#clustered ? scriptsOfCluster : scripts;
 		this.#limits = {
 			connectWithin: parseDuration(connectWithin, "connectWithin"),
 			answerWithin: parseDuration(answerWithin, "answerWithin"),
@@ -93,11 +129,39 @@ class RedisBackend implements Backend {
 	}
 
 	read(asks: readonly ReadAsk[]): Promise<ReadAnswer | Failure>[] {
+		if (asks.length === 0) return [];
+		// Each of a cluster's servers has a clock of its own.
+		if (this.#clustered) return this.#readAtOneInstant(asks);
+		const offset = this.#offset();
+		const found = this.#run([
+			...asks.map(({ scope, keys }) => ({
+				command: "hmget",
+				args: [scopeKeys(this.#prefix, scope).entries, stateField, ...keys],
+			})),
+			{ command: "time", args: [] },
+		]);
+		// An answer that comes after the clock's was asked for again on its way, and may be younger than the clock says.
+		let told = false;
+		const clock = (found.pop() as Promise<unknown>).then((time) => {
+			told = true;
+			return millisecondsOf(time) + offset;
+		});
+		return asks.map((ask, i) => {
+			const raw = (found[i] as Promise<unknown>).then((given) => (told ? undefined : given));
+			return Promise.all([raw, clock]).then(([given, now]) => {
+				const answer = given ? parseRead(ask.keys, given as (string | null)[], now) : undefined;
+				return answer ?? (this.#readAtOneInstant([ask])[0] as Promise<ReadAnswer | Failure>);
+			}, unread);
+		});
+	}
+
+	/** In a cluster, and where a deadline has passed, or may have between the look at the entries and the look at the clock. */
+	#readAtOneInstant(asks: readonly ReadAsk[]): Promise<ReadAnswer | Failure>[] {
 		const offset = this.#offset();
 		const answers = this.#run(
 			asks.map(({ scope, keys }) => {
 				const { entries, order, changes } = scopeKeys(this.#prefix, scope);
-				return { script: scripts.read, keys: [entries, order, changes], args: [offset, ...keys] };
+				return { script: this.#scripts.read, keys: [entries, order, changes], args: [offset, ...keys] };
 			}),
 		);
 		return answers.map((answer, i) =>
@@ -107,7 +171,7 @@ class RedisBackend implements Backend {
 				return {
 					head: Number(head),
 					now: Number(now),
-					next: next === "" ? null : Number(next),
+					next: next === "0" ? null : Number(next),
 					entries: keys.map((key, at) => (found[at] ? parseEntry(key, found[at]) : null)),
 				};
 			}, unread),
@@ -120,9 +184,9 @@ class RedisBackend implements Backend {
 			batches.map((batch) => {
 				const keys = scopeKeys(this.#prefix, batch.scope);
 				return {
-					script: scripts.commit,
-					keys: commitKeys(keys),
-					args: [offset, ...batchArguments(batch, keys.channel)],
+					script: this.#scripts.commit,
+					keys: this.#writtenKeys(keys),
+					args: batchArguments(batch, keys.channel, offset),
 				};
 			}),
 		);
@@ -137,7 +201,7 @@ class RedisBackend implements Backend {
 	async list(scope: ScopeId, { from, to, limit, bytes }: KeyRange): Promise<ListPage> {
 		const { entries, order, changes } = scopeKeys(this.#prefix, scope);
 		const [head, now, next, ...found] = (await this.#ask({
-			script: scripts.list,
+			script: this.#scripts.list,
 			keys: [entries, order, changes],
 			args: [this.#offset(), from, to ?? "", limit, bytes],
 		})) as string[];
@@ -155,7 +219,7 @@ class RedisBackend implements Backend {
 	async log(scope: ScopeId, after: number, { of, limit, bytes, newest = false }: LogQuery): Promise<LogPage> {
 		const { entries, order, changes, events } = scopeKeys(this.#prefix, scope);
 		const [head, now, more, ...records] = (await this.#ask({
-			script: scripts.log,
+			script: this.#scripts.log,
 			keys: [entries, order, of === "events" ? events : changes],
 			args: [this.#offset(), after, of === "events" ? 1 : 0, limit, bytes, newest ? 1 : 0],
 		})) as string[];
@@ -170,7 +234,7 @@ class RedisBackend implements Backend {
 	async watch(scope: ScopeId, listener: (signal: Signal) => void): Promise<Unwatch> {
 		const { channel } = scopeKeys(this.#prefix, scope);
 		try {
-			this.#subscriber ??= new Subscriber(this.#further(), this.#limits);
+			this.#subscriber ??= this.#subscribing();
 			return await this.#subscriber.watch(channel, listener);
 		} catch (cause) {
 			throw errorOf(cause);
@@ -178,14 +242,13 @@ class RedisBackend implements Backend {
 	}
 
 	async scopes({ prefix, after, limit, due = false }: ScopeRange): Promise<ScopePage> {
-		const [seconds, micros] = (await this.#ask({ command: "time", args: [] })) as [string, string];
-		const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000) + this.#offset();
+		const now = millisecondsOf(await this.#ask({ command: "time", args: [] })) + this.#offset();
 		const from = after === null ? `[${prefix}` : `(${after}`;
 		const asks = Array.from({ length: bucketCount }, (_, bucket): Ask => {
 			const keys = bucketKeys(this.#prefix, bucket);
 			return due
-				? { command: "zrangebyscore", args: [keys.due, "-inf", now] }
-				: { command: "zrangebylex", args: [keys.scopes, from, "+", "LIMIT", 0, limit + 1] };
+				? { command: "zrangebyscore", key: keys.due, args: [keys.due, "-inf", now] }
+				: { command: "zrangebylex", key: keys.scopes, args: [keys.scopes, from, "+", "LIMIT", 0, limit + 1] };
 		});
 		const buckets = (await Promise.all(this.#run(asks)).catch((cause) => {
 			throw errorOf(cause);
@@ -210,7 +273,11 @@ class RedisBackend implements Backend {
 
 	async drop(scope: ScopeId): Promise<void> {
 		const keys = scopeKeys(this.#prefix, scope);
-		await this.#ask({ script: scripts.drop, keys: commitKeys(keys), args: [scope, keys.channel] });
+		await this.#ask({
+			script: this.#scripts.drop,
+			keys: this.#writtenKeys(keys),
+			args: [scope, keys.channel],
+		});
 	}
 
 	problems(listener: (problem: string) => void): Unwatch {
@@ -230,9 +297,14 @@ class RedisBackend implements Backend {
 		return this.#options.clockOffset?.() ?? 0;
 	}
 
+	#writtenKeys(keys: ScopeKeys): string[] {
+		return this.#clustered ? [...commitKeys(keys), missingKey(keys)] : commitKeys(keys);
+	}
+
 	#run(asks: readonly Ask[]): Promise<unknown>[] {
-		this.#link ??= new Link(this.#options.client ?? this.#own(), this.#limits);
-		this.#inspection.begin(this.#link);
+		this.#link ??= new Link(serversOf(this.#calls()), this.#limits, (connection) =>
+			this.#inspection.look(connection),
+		);
 		return this.#link.run(asks);
 	}
 
@@ -244,18 +316,33 @@ class RedisBackend implements Backend {
 		}
 	}
 
-	#own(): Redis {
-		this.#client ??= connect(this.#url, this.#options.connection, this.#limits.answerWithin);
+	/** The client for calls. */
+	#calls(): Client {
+		if (this.#options.client !== undefined) return this.#options.client;
+		const { nodes, connection } = this.#options;
+		this.#client ??=
+			nodes === undefined ? this.#connect() : connectCluster(nodes, connection, this.#limits.answerWithin);
 		return this.#client;
 	}
 
-	/** A connection beside the one for calls. */
-	#further(): Redis {
-		const { client, connection } = this.#options;
-		const { answerWithin } = this.#limits;
-		return client === undefined
-			? connect(this.#url, connection, answerWithin)
-			: connectLike(client, answerWithin);
+	#connect(): Redis {
+		const { sentinels, name, connection } = this.#options;
+		const options =
+			sentinels === undefined
+				? connection
+				: { ...connection, sentinels: [...sentinels], name: name ?? "mymaster" };
+		return connect(this.#url, options, this.#limits.answerWithin);
+	}
+
+	/** What hears of changes, over connections beside those for calls. */
+	#subscribing(): Subscriber | ShardedSubscriber {
+		const limits = this.#limits;
+		const { client } = this.#options;
+		if (client === undefined && !this.#clustered) return new Subscriber(this.#connect(), limits);
+		const calls = this.#calls();
+		return isCluster(calls)
+			? new ShardedSubscriber(calls, limits)
+			: new Subscriber(connectLike(calls, limits.answerWithin), limits);
 	}
 
 	/** The server has no memory: each commit of the batch is refused as `full`. */
@@ -266,6 +353,25 @@ class RedisBackend implements Backend {
 		const outcomes = commits.map(() => ({ ok: false, why: "full", index: 0, entry: null }) as const);
 		return { head, now, next, outcomes };
 	}
+}
+
+/**
+ * A script that publishes to who subscribes to the shard. A server of 6.2 has no such channels, and a user may not be allowed them: then it
+ * publishes to all of the cluster.
+ */
+function sharded(script: string): string {
+	return `
+local function publish(channel, message)
+  local told = redis.pcall('SPUBLISH', channel, message)
+  if type(told) == 'table' then redis.pcall('PUBLISH', channel, message) end
+end
+${script.replaceAll("redis.pcall('PUBLISH', ", "publish(")}`;
+}
+
+/** What `TIME` answers, in ms. */
+function millisecondsOf(time: unknown): number {
+	const [seconds, micros] = time as [string, string];
+	return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
 }
 
 /** A read that is not answered changed nothing. */

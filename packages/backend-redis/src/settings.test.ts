@@ -46,7 +46,14 @@ test("a server that may evict, and one without a disk, are told once to each man
 
 test("where CONFIG is forbidden, INFO says what it can, and the rest is unknown", async () => {
 	const [unknown] = await told(["--appendonly", "no"], 1, ["-config"]);
-	expect(unknown).toBe("Redis hides its settings: whether it keeps it on disk, is unknown");
+	expect(unknown).toMatch("hides its settings: whether it keeps it on disk, is unknown");
 	const [nothing] = await told([], 1, ["-config", "-info"]);
 	expect(nothing).toMatch("whether it may evict what it holds, and whether it keeps it on disk, is unknown");
+});
+
+test("options that fit nothing are refused", () => {
+	const refused = expect.objectContaining({ code: "invalid-argument" });
+	expect(() => redis("redis://localhost", { prefix: "{app}" })).toThrow(refused);
+	expect(() => redis("redis://localhost", { nodes: ["redis://localhost"] })).toThrow(refused);
+	expect(() => redis({ sentinels: [{ port: 26379 }], nodes: ["redis://localhost"] })).toThrow(refused);
 });

@@ -1,6 +1,6 @@
 /**
  * Several processes write, lock and watch through a proxy that delays, cuts, resets and silences their connections. `HOLDFAST_STORM_SECONDS`
- * says for how long (default 5), `HOLDFAST_STORM_PROCESSES` how many (default 4).
+ * says for how long (default 5), `HOLDFAST_STORM_PROCESSES` how many (default 8).
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -16,7 +16,7 @@ import type { StormOrder, StormReport } from "./storm-worker.js";
 import { type Fault, TcpProxy } from "./tcp-proxy.js";
 
 const seconds = Number(process.env.HOLDFAST_STORM_SECONDS ?? 5);
-const processes = Number(process.env.HOLDFAST_STORM_PROCESSES ?? 4);
+const processes = Number(process.env.HOLDFAST_STORM_PROCESSES ?? 8);
 
 // Beside the package, so that what the worker imports is found.
 const folder = mkdtempSync(join(import.meta.dirname, "../node_modules/.storm-"));

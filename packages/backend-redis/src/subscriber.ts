@@ -1,10 +1,10 @@
 /** One connection that hears of all scopes that a process watches. */
-import type { Signal, Unwatch } from "@holdfast/core";
+import type { Unwatch } from "@holdfast/core";
 import type { Redis } from "ioredis";
+import { Channels, type Listener } from "./channels.js";
+import { hangUp } from "./connect.js";
 import { Link, type LinkLimits } from "./link.js";
-import { parseRecords } from "./wire.js";
-
-type Listener = (signal: Signal) => void;
+import { OneServer } from "./servers.js";
 
 const channelsAtOnce = 1000;
 
@@ -12,37 +12,27 @@ const channelsAtOnce = 1000;
 export class Subscriber {
 	readonly #client: Redis;
 	readonly #link: Link;
-	readonly #listeners = new Map<string, Set<Listener>>();
+	readonly #channels = new Channels();
 	readonly #beat: NodeJS.Timeout;
 	#lost = false;
 
 	constructor(client: Redis, limits: LinkLimits) {
 		this.#client = client;
-		this.#link = new Link(client, limits);
-		client.on("message", (channel: string, message: string) => this.#hear(channel, message));
+		this.#link = new Link(new OneServer(client), limits);
+		client.on("message", (channel: string, message: string) => this.#channels.hear(channel, message));
 		client.on("close", () => {
 			this.#lost = true;
-			this.#tell({ type: "lost" });
+			this.#channels.tell(this.#channels.names, { type: "lost" });
 		});
 		client.on("ready", () => void this.#resume());
-		this.#beat = setInterval(() => {
-			if (client.status === "ready") this.#link.run([{ command: "ping", args: [] }])[0]?.catch(() => {});
-			// A half-open connection tells nothing by itself.
-		}, limits.answerWithin);
-		this.#beat.unref();
+		this.#beat = beat(client, this.#link, limits);
 	}
 
 	/** Attaches a listener to a channel. */
 	async watch(channel: string, listener: Listener): Promise<Unwatch> {
-		const listeners = this.#listeners.get(channel) ?? new Set();
-		this.#listeners.set(channel, listeners);
-		// A function of its own: the same listener may be given twice.
-		const own: Listener = (signal) => listener(signal);
-		listeners.add(own);
+		const remove = this.#channels.add(channel, listener);
 		const unwatch = (): void => {
-			if (!listeners.delete(own) || listeners.size > 0 || this.#listeners.get(channel) !== listeners) return;
-			this.#listeners.delete(channel);
-			if (this.#client.status === "ready") this.#client.unsubscribe(channel).catch(() => {});
+			if (remove() && this.#client.status === "ready") this.#client.unsubscribe(channel).catch(() => {});
 		};
 		try {
 			await this.#link.run([{ command: "subscribe", args: [channel] }])[0];
@@ -56,7 +46,7 @@ export class Subscriber {
 	/** Ends the connection. */
 	close(): void {
 		clearInterval(this.#beat);
-		this.#listeners.clear();
+		this.#channels.clear();
 		this.#link.close();
 		hangUp(this.#client);
 	}
@@ -65,36 +55,23 @@ export class Subscriber {
 	async #resume(): Promise<void> {
 		if (!this.#lost) return;
 		this.#lost = false;
-		const channels = [...this.#listeners.keys()];
+		const channels = this.#channels.names;
 		const asks = [];
 		for (let i = 0; i < channels.length; i += channelsAtOnce)
 			asks.push({ command: "subscribe", args: channels.slice(i, i + channelsAtOnce) });
 		try {
 			await Promise.all(this.#link.run(asks));
-			this.#tell({ type: "wake" });
+			this.#channels.tell(this.#channels.names, { type: "wake" });
 		} catch {
 			// A connection that can't be subscribed on is of no use: another one is tried.
 			this.#lost = true;
 			this.#client.disconnect(true);
 		}
 	}
-
-	#hear(channel: string, message: string): void {
-		const listeners = this.#listeners.get(channel);
-		if (listeners === undefined) return;
-		const signal: Signal =
-			message === "wake" ? { type: "wake" } : { type: "records", records: parseRecords(message) };
-		for (const listener of [...listeners]) listener(signal);
-	}
-
-	#tell(signal: Signal): void {
-		for (const listeners of [...this.#listeners.values()])
-			for (const listener of [...listeners]) listener(signal);
-	}
 }
 
-/** Ends a connection at once: a frozen server would let its socket linger. */
-export function hangUp(client: Redis): void {
-	client.disconnect();
-	(client as unknown as { readonly stream?: { destroy(): void } }).stream?.destroy();
-}
+/** Asks a connection now and then: a half-open one tells nothing by itself, but it is left when it does not answer. */
+export const beat = (client: Redis, link: Link, { answerWithin }: LinkLimits): NodeJS.Timeout =>
+	setInterval(() => {
+		if (client.status === "ready") link.run([{ command: "ping", args: [] }])[0]?.catch(() => {});
+	}, answerWithin).unref();

@@ -13,6 +13,8 @@ import type {
 	Json,
 	LogRecord,
 	Mutation,
+	Put,
+	ReadAnswer,
 	Refused,
 } from "@holdfast/core";
 import { spanUnder, storedValue } from "@holdfast/core";
@@ -47,25 +49,31 @@ function mutationArguments(mutation: Mutation): Argument[] {
 	}
 }
 
-const commitArguments = ({
-	id,
-	origin,
-	metadata,
-	quiet,
-	if: conditions = [],
-	do: mutations,
-}: Commit): Argument[] => [
-	id,
-	origin ?? "",
-	metadata === undefined ? "" : JSON.stringify(metadata),
-	quiet === true ? 1 : 0,
-	conditions.length,
-	...conditions.flatMap(conditionArguments),
-	mutations.length,
-	...mutations.flatMap(mutationArguments),
-];
+/** What a record says of a commit beside what it did. Core's ids begin with the origin, which is not said twice. */
+function about({ id, origin = "", metadata, quiet }: Commit): string {
+	const isOwn = origin !== "" && id.startsWith(origin);
+	const idText = isOwn ? `[${JSON.stringify(id.slice(origin.length))}]` : JSON.stringify(id);
+	const metadataText = metadata === undefined ? "null" : JSON.stringify(metadata);
+	return `${JSON.stringify(origin)},${idText},${quiet === true ? 1 : 0},${metadataText}`;
+}
 
-/** Whether a commit may take the script's short way. */
+/** The way through the commit script: the shortest that can do all of a batch's commits. */
+type Way = "plain" | "lean" | "long";
+
+// Each key is an argument of one call in Lua, which takes 8,000.
+const leanKeys = 2000;
+
+const isPlain = (commit: Commit): boolean => {
+	const [first] = commit.do;
+	return (
+		commit.do.length === 1 &&
+		first?.op === "put" &&
+		first.ttl === null &&
+		(commit.if === undefined || commit.if.length === 0) &&
+		commit.metadata === undefined
+	);
+};
+
 const isLean = ({ if: conditions = [], do: [first, ...more] }: Commit): boolean =>
 	first !== undefined &&
 	more.length === 0 &&
@@ -73,44 +81,100 @@ const isLean = ({ if: conditions = [], do: [first, ...more] }: Commit): boolean 
 	first.key !== null &&
 	conditions.every((condition) => "key" in condition);
 
-/** A batch as the commit script reads it, after the clock's offset. */
-export const batchArguments = (batch: Batch, channel: string): Argument[] => [
-	batch.scope,
-	channel,
-	batch.writer,
-	batch.sequence,
-	Math.ceil(batch.until),
-	batch.floor,
-	batch.step,
-	batch.keep.changes.count,
-	batch.keep.changes.age,
-	batch.keep.events.count,
-	batch.keep.events.age,
-	batch.commits.length > 0 && batch.commits.every(isLean) ? 1 : 0,
-	batch.commits.length,
-	...batch.commits.flatMap(commitArguments),
-];
+const wayOf = (commits: readonly Commit[]): Way => {
+	if (commits.length === 0 || commits.length > leanKeys) return "long";
+	return commits.every(isPlain) ? "plain" : commits.every(isLean) ? "lean" : "long";
+};
+
+function pushCommit(args: Argument[], commit: Commit, way: Way): void {
+	args.push(about(commit));
+	if (way === "plain") {
+		const { key, value } = commit.do[0] as Put;
+		args.push(key, value.text);
+		return;
+	}
+	const { metadata, if: conditions = [], do: mutations } = commit;
+	args.push(metadata === undefined ? "" : JSON.stringify(metadata), conditions.length);
+	for (const condition of conditions) args.push(...conditionArguments(condition));
+	args.push(mutations.length);
+	for (const mutation of mutations) args.push(...mutationArguments(mutation));
+}
+
+/** How long after a batch's time its answer is remembered, in ms. */
+const remembered = 60_000;
+
+/** A batch as the commit script reads it. */
+export function batchArguments(batch: Batch, channel: string, offset: number): Argument[] {
+	const { scope, writer, sequence, until, floor, step, keep, commits } = batch;
+	const { changes, events } = keep;
+	const way = wayOf(commits);
+	const life = Math.ceil(until);
+	const args: Argument[] = [
+		// Each argument costs; all that is of a known form is one.
+		`${way} ${commits.length} ${offset} ${sequence} ${life} ${life - Math.floor(offset) + remembered} ${floor} ${step} ${changes.count} ${changes.age} ${events.count} ${events.age}`,
+		scope,
+		channel,
+		writer,
+		commits[0]?.id ?? "",
+	];
+	for (const commit of commits) pushCommit(args, commit, way);
+	return args;
+}
+
+// A revision is above the clock's microseconds, and below 2^53.
+const revisionLength = 16;
 
 /** An entry as a field of the scope's hash holds it. */
 export function parseEntry(key: string, raw: string): Entry {
-	const [header, revision, created, expires, size] = /^(\d+) (\d+) (\d+) (\d+) /.exec(raw) as unknown as [
-		string,
+	const revision = Number(raw.slice(0, revisionLength));
+	const text = raw.slice(revisionLength + 1);
+	if (raw[revisionLength] === " ")
+		return {
+			key,
+			value: storedValue(text),
+			revision,
+			createdRevision: revision,
+			expiresAt: null,
+			metadata: undefined,
+		};
+	const [header, created, expires, size] = /^(\d{16})(\d+) (\d+) /.exec(text) as unknown as [
 		string,
 		string,
 		string,
 		string,
 	];
 	// The size is in bytes; metadata is JSON, so its end is found by length only where it is plain ASCII.
-	const rest = raw.slice(header.length);
+	const rest = text.slice(header.length);
 	const metadata = takeBytes(rest, Number(size));
 	return {
 		key,
 		value: storedValue(rest.slice(metadata.length)),
-		revision: Number(revision),
+		revision,
 		createdRevision: Number(created),
 		expiresAt: expires === "0" ? null : Number(expires),
 		metadata: metadata === "" ? undefined : (JSON.parse(metadata) as Json),
 	};
+}
+
+/** The field of a scope's hash that holds its head, the head of its events, its next deadline, and more where it is not plain. */
+export const stateField = '"s';
+
+/** A read, as the fields of the scope's hash tell it a moment before `now`; `undefined` where a deadline has passed by then. */
+export function parseRead(
+	keys: readonly string[],
+	[state, ...found]: readonly (string | null)[],
+	now: number,
+): ReadAnswer | undefined {
+	const [head = 0, , next = 0, , deadline = 0, sealed = 0] = state?.split(" ").map(Number) ?? [];
+	if (deadline > 0 && deadline <= now && sealed === 0) return undefined;
+	const entries: (Entry | null)[] = [];
+	for (const [i, key] of keys.entries()) {
+		const raw = found[i];
+		const entry = raw ? parseEntry(key, raw) : null;
+		if (entry !== null && entry.expiresAt !== null && entry.expiresAt <= now) return undefined;
+		entries.push(entry);
+	}
+	return { head, now, next: next === 0 ? null : next, entries };
 }
 
 function takeBytes(text: string, bytes: number): string {
@@ -119,20 +183,27 @@ function takeBytes(text: string, bytes: number): string {
 }
 
 type WireOutcome =
-	| [1, number, number, number[]]
-	| [0, Refused["why"], number, [string, string] | null, Json?];
+	| number
+	| [number, number, ...number[]]
+	| [Refused["why"], number, [string, string] | null, Json?];
 
-interface WireAnswer {
-	readonly f?: Failure["failed"];
-	readonly h: number;
-	readonly n: number;
-	readonly x: number | null;
-	readonly o: readonly WireOutcome[];
-}
+type WireAnswer =
+	| readonly [head: number, now: number, next: number, outcomes: readonly WireOutcome[]]
+	| readonly [failed: Failure["failed"], now: number];
+
+const isRefused = (
+	outcome: readonly unknown[],
+): outcome is Exclude<WireOutcome, number | [number, ...unknown[]]> => typeof outcome[0] === "string";
+
+const none: readonly number[] = [];
 
 function parseOutcome(outcome: WireOutcome): CommitOutcome {
-	if (outcome[0] === 1) return { ok: true, revision: outcome[1], changes: outcome[2], numbers: outcome[3] };
-	const [, why, index, entry, note] = outcome;
+	if (typeof outcome === "number") return { ok: true, revision: outcome, changes: 1, numbers: none };
+	if (!isRefused(outcome)) {
+		const [revision, changes, ...numbers] = outcome as [number, number, ...number[]];
+		return { ok: true, revision, changes, numbers };
+	}
+	const [why, index, entry, note] = outcome;
 	const refused = { ok: false, why, index, entry: entry === null ? null : parseEntry(...entry) } as const;
 	return note === undefined ? refused : { ...refused, note };
 }
@@ -145,49 +216,55 @@ const judged: Partial<Record<Failure["failed"], string>> = {
 
 /** What the commit script answers. */
 export function parseAnswer(text: string): BatchAnswer | Failure {
-	const { f: failed, h: head, n: now, x: next, o: outcomes } = JSON.parse(text) as WireAnswer;
-	if (failed !== undefined) return { failed, message: judged[failed] ?? failed, now };
-	return { head, now, next, outcomes: outcomes.map(parseOutcome) };
+	const answer = JSON.parse(text) as WireAnswer;
+	if (answer.length === 2) {
+		const [failed, now] = answer;
+		return { failed, message: judged[failed] ?? failed, now };
+	}
+	const [head, now, next, outcomes] = answer;
+	return { head, now, next: next === 0 ? null : next, outcomes: outcomes.map(parseOutcome) };
 }
 
-type WireChange = ["s", string, number, number, string] | ["d" | "x", string];
+/** A value, with the revision that created it and its deadline if there is more to it; or what became of the key. */
+type WireChange = [key: string, text: string, created?: number, expires?: number] | [key: string, end: 0 | 1];
 
-interface WireRecord {
-	readonly r: number;
-	readonly p: number;
-	readonly i: string;
-	readonly t: number;
-	readonly o: string;
-	readonly m: Json | null;
-	readonly q: 0 | 1;
-	readonly c: readonly WireChange[];
-	readonly e: readonly [string, string][];
-	readonly v: number;
-}
+type WireRecord = readonly [
+	revision: number,
+	previous: number,
+	time: number,
+	origin: string,
+	/** In brackets what follows the origin. */
+	id: string | readonly [string],
+	quiet: 0 | 1,
+	metadata: Json | null,
+	changes: readonly WireChange[],
+	events?: readonly [string, string][],
+	previousEvents?: number,
+];
 
 function parseRecord(record: WireRecord): LogRecord {
-	const { r: revision, m, v: previousEvents } = record;
-	const metadata = m ?? undefined;
-	const change = (given: WireChange): Change => {
-		if (given[0] !== "s") return { type: given[0] === "d" ? "delete" : "expire", key: given[1], entry: null };
-		const [, key, createdRevision, expires, text] = given;
+	const [revision, previous, time, origin, id, quiet, about, changes, events = [], previousEvents = 0] =
+		record;
+	const metadata = about ?? undefined;
+	const change = ([key, text, created = revision, expires = 0]: WireChange): Change => {
+		if (typeof text === "number") return { type: text === 0 ? "delete" : "expire", key, entry: null };
 		const expiresAt = expires === 0 ? null : expires;
 		return {
 			type: "set",
 			key,
-			entry: { key, value: storedValue(text), revision, createdRevision, expiresAt, metadata },
+			entry: { key, value: storedValue(text), revision, createdRevision: created, expiresAt, metadata },
 		};
 	};
 	return {
 		revision,
-		previous: record.p,
-		id: record.i,
-		time: record.t,
-		origin: record.o === "" ? undefined : record.o,
+		previous,
+		id: typeof id === "string" ? id : origin + id[0],
+		time,
+		origin: origin === "" ? undefined : origin,
 		metadata,
-		quiet: record.q === 1,
-		changes: record.c.map(change),
-		events: record.e.map(([type, text]): EventFact => ({ type, payload: storedValue(text) })),
+		quiet: quiet === 1,
+		changes: changes.map(change),
+		events: events.map(([type, text]): EventFact => ({ type, payload: storedValue(text) })),
 		previousEvents,
 	};
 }

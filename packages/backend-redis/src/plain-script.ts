@@ -1,0 +1,50 @@
+/**
+ * The shortest way of a commit, in Lua: puts without conditions, deadlines or metadata, in a scope that is there, open, without a deadline of its own
+ * and with nothing due. Most commits are these, and interpreted Lua is what they cost: one call each for the clock, reading, writing, the log and
+ * the push, however many puts there are, and no function of its own. Whatever is not plain it leaves to the longer ways, untouched:
+ * `reducer.test.ts` of this package runs all of them beside core's reducer.
+ */
+export const plainScript = `
+if way == 'plain' and is_plain then
+  local last, before, now_text = tonumber(head_text), head_text, int(now)
+  local fields, size, born, places, outcomes, records = { '"s', '', '"k', keep_text, '"w', memory, '"i', first, '"a', '' }, 10, {}, {}, {}, {}
+  for i = 1, count do
+    local at = i * 3 + 3
+    local key, text = ARGV[at + 1], ARGV[at + 2]
+    local place = places[key]
+    -- The same key again in this batch: what counts is what was just written of it.
+    local raw = place and fields[place] or not place and found[i + 3]
+    if not place then
+      if not raw then born[#born + 1] = 0; born[#born + 1] = key end
+      place = size + 2
+      places[key], fields[size + 1], size = place, key, place
+    end
+    last = max(max(last, floor) + step, micros)
+    local revision, change = int(last), json(text)
+    if not raw then fields[place] = revision .. ' ' .. text
+    else
+      local created = sub(raw, 1, 16)
+      if sub(raw, 17, 17) == '|' then
+        created = sub(raw, 18, 33)
+        -- A deadline that ends is for the longer ways.
+        if sub(raw, 34, 35) ~= '0 ' then outcomes = nil; break end
+      end
+      fields[place] = revision .. '|' .. created .. '0 0 ' .. text
+      change = change .. ',' .. created .. ',0'
+    end
+    outcomes[i] = revision
+    records[i] = '[' .. revision .. ',' .. before .. ',' .. now_text .. ',' .. ARGV[at] .. ',[[' .. json(key) .. ',' .. change .. ']]]'
+    before = revision
+  end
+  if outcomes then
+    local answer = '[' .. before .. ',' .. now_text .. ',' .. next_text .. ',[' .. table.concat(outcomes, ',') .. ']]'
+    fields[2] = before .. ' ' .. events_text .. ' ' .. next_text .. ' ' .. log(records)
+    fields[10] = answer
+    bury()
+    call('HSET', H, unpack(fields))
+    if #born > 0 then call('ZADD', O, unpack(born)) end
+    redis.pcall('PUBLISH', channel, '[' .. table.concat(records, ',') .. ']')
+    return answer
+  end
+end
+`;
