@@ -6,14 +6,14 @@ import { join } from "node:path";
 /** Ours beside one peer's. */
 export interface Row {
 	readonly case: string;
-	/** Operations a second (more is better), or bytes a key (less is better). */
-	readonly unit: "ops/s" | "bytes/key";
+	/** Operations a second (more is better), or what less of is better: bytes, milliseconds, connections. */
+	readonly unit: "ops/s" | "bytes/key" | "bytes" | "ms" | "connections";
 	readonly ops: number;
 	readonly peer: string;
 	readonly peerOps: number;
 	/** Ours over the peer's: at 2 we do twice as many a second, or take twice the bytes. */
 	readonly ratio: number;
-	/** What the ratio must reach, where that was promised. */
+	/** What the ratio must reach, where that was promised; must not pass, where less is better. */
 	readonly bar?: number;
 	/** The peer answers at once, without a promise: it does less. */
 	readonly sync?: true;
@@ -31,6 +31,8 @@ const machine = () => ({
 
 const figure = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
+const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 3 });
+
 const columns = [36, 14, 28, 14, 8, 6] as const;
 
 function line(...cells: readonly [string, string, string, string, string, string]): string {
@@ -45,13 +47,14 @@ export const head: string = line("case", "Holdfast", "beside", "its figure", "ra
 
 /** A row of the table; `✗` where it stays under its bar. */
 export function print({ case: name, unit, ops, peer, peerOps, ratio, bar, sync }: Row): string {
-	const missed = bar !== undefined && ratio < bar ? " ✗" : "";
-	const bytes = unit === "bytes/key" ? " B" : "";
+	const missed = bar !== undefined && (unit === "ops/s" ? ratio < bar : ratio > bar) ? " ✗" : "";
+	const suffix = unit === "ops/s" || unit === "connections" ? "" : unit === "ms" ? " ms" : " B";
+	const format = unit === "ms" ? fine : figure;
 	return `${line(
 		name,
-		`${figure.format(ops)}${bytes}`,
+		`${format.format(ops)}${suffix}`,
 		sync ? `${peer} (sync)` : peer,
-		`${figure.format(peerOps)}${bytes}`,
+		`${format.format(peerOps)}${suffix}`,
 		ratio < 0.1 ? ratio.toPrecision(1) : ratio.toFixed(2),
 		bar?.toFixed(1) ?? "",
 	)}${missed}`;

@@ -50,6 +50,18 @@ export class Suite {
 			this.#add({ case: name, unit: "bytes/key", peer, ops, peerOps: peerOps[i] as number });
 	}
 
+	/** Adds what was measured otherwise, and of which less is better: the ratio must not pass the bar. */
+	record(
+		name: string,
+		unit: Exclude<Row["unit"], "ops/s">,
+		ours: number,
+		peers: { readonly [peer: string]: number },
+		bars: { readonly [peer: string]: number } = {},
+	): void {
+		for (const [peer, theirs] of Object.entries(peers))
+			this.#add({ case: name, unit, peer, ops: ours, peerOps: theirs, bar: bars[peer] });
+	}
+
 	/** Writes what was found. */
 	end(): void {
 		save(this.#name, this.#rows);
@@ -62,12 +74,15 @@ export class Suite {
 		},
 	) {
 		const { ops, peerOps, bar, sync = false } = found;
+		// Milliseconds are few.
+		const round = (value: number): number =>
+			found.unit === "ms" ? Number(value.toPrecision(3)) : Math.round(value);
 		const row: Row = {
 			case: found.case,
 			unit: found.unit,
-			ops: Math.round(ops),
+			ops: round(ops),
 			peer: found.peer,
-			peerOps: Math.round(peerOps),
+			peerOps: round(peerOps),
 			ratio: Number((ops / peerOps).toPrecision(3)),
 			...(bar === undefined ? {} : { bar }),
 			...(sync ? { sync } : {}),
