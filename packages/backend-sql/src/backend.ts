@@ -22,7 +22,7 @@ import {
 import type { Packed } from "./commit.js";
 import { EmbeddedCommits } from "./embedded-commits.js";
 import { EmbeddedStore } from "./embedded-store.js";
-import { rejectionOf } from "./failure.js";
+import { failureOfCall, rejectionOf } from "./failure.js";
 import { Hub } from "./hub.js";
 import type { Opened } from "./opened.js";
 import type { SqlOptions } from "./options.js";
@@ -61,14 +61,9 @@ export class SqlBackend implements Backend {
 
 	read(asks: readonly ReadAsk[]): Soon<ReadAnswer | Failure>[] {
 		const answers = this.#ask((language) => readEntries(language, asks, this.#offset()));
-		const failed = (error: HoldfastError): Failure => ({
-			failed: "unavailable",
-			message: error.message,
-			cause: error,
-		});
-		if (answers instanceof HoldfastError) return asks.map(() => failed(answers));
+		if (answers instanceof HoldfastError) return asks.map(() => failureOfCall(answers));
 		return answers instanceof Promise
-			? asks.map((_, i) => answers.then((all) => all[i] as ReadAnswer, failed))
+			? asks.map((_, i) => answers.then((all) => all[i] as ReadAnswer, failureOfCall))
 			: answers.slice();
 	}
 
@@ -79,11 +74,7 @@ export class SqlBackend implements Backend {
 		return batches.map((_, i) =>
 			answers.then(
 				(all) => all[i] as Soon<BatchAnswer | Failure>,
-				(cause: unknown): Failure => ({
-					failed: "unavailable",
-					message: cause instanceof Error ? cause.message : String(cause),
-					cause,
-				}),
+				(error: unknown) => failureOfCall(rejectionOf(this.#engine(), error)),
 			),
 		);
 	}

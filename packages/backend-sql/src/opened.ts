@@ -14,6 +14,7 @@ import {
 import { loadMysql, loadPg, openSqlite } from "./drivers.js";
 import { EmbeddedStore } from "./embedded-store.js";
 import { type Engine, Language } from "./engine.js";
+import { rejectionOf } from "./failure.js";
 import { migrate } from "./migrate.js";
 import { mysqlEngine } from "./mysql-engine.js";
 import type { SqlDatabaseOptions, SqlDialectOptions, SqlOptions } from "./options.js";
@@ -142,11 +143,18 @@ async function openMysql(url: string, options: SqlOptions): Promise<Opened> {
 	return { store: new KyselyStore(db, language, close) };
 }
 
+/** An opening whose errors are typed. */
+const typed = (engine: Engine, opening: Promise<Opened>): Promise<Opened> =>
+	opening.catch((error: unknown) => {
+		throw rejectionOf(engine, error);
+	});
+
 /** Opens a database by its URL. */
-export function openUrl(url: string, options: SqlOptions): Promise<Opened> {
-	if (/^sqlite:/.test(url)) return openFile(url.replace(/^sqlite:(\/\/(?=\/))?/, ""), options);
-	if (/^postgres(ql)?:/.test(url)) return openPostgres(url, options);
-	if (/^(mysql|mariadb):/.test(url)) return openMysql(url, options);
+export async function openUrl(url: string, options: SqlOptions): Promise<Opened> {
+	if (/^sqlite:/.test(url))
+		return typed(sqliteEngine, openFile(url.replace(/^sqlite:(\/\/(?=\/))?/, ""), options));
+	if (/^postgres(ql)?:/.test(url)) return typed(postgresEngine, openPostgres(url, options));
+	if (/^(mysql|mariadb):/.test(url)) return typed(mysqlEngine, openMysql(url, options));
 	throw new HoldfastError(
 		"invalid-argument",
 		`the URL must begin with sqlite:, postgres:// or mysql://, not ${JSON.stringify(url.replace(/:.*/s, ":"))}`,
@@ -155,23 +163,30 @@ export function openUrl(url: string, options: SqlOptions): Promise<Opened> {
 
 /** Takes an application's Kysely. */
 export async function openDatabase(options: SqlDatabaseOptions): Promise<Opened> {
-	const { db, engine } = options;
-	const language = languageOf(
-		engine === undefined ? engineOf(db.getExecutor().adapter) : engines[engine],
-		options,
-	);
-	await prepare(db, language, options);
-	return { store: new KyselyStore(db, language, async () => {}) };
+	const { db } = options;
+	const engine = options.engine === undefined ? engineOf(db.getExecutor().adapter) : engines[options.engine];
+	const language = languageOf(engine, options);
+	const open = async (): Promise<Opened> => {
+		await prepare(db, language, options);
+		return { store: new KyselyStore(db, language, async () => {}) };
+	};
+	return typed(engine, open());
 }
 
-/** Makes a Kysely of a dialect. */
-export async function openDialect(options: SqlDialectOptions): Promise<Opened> {
-	const { dialect, engine } = options;
-	const language = languageOf(
-		engine === undefined ? engineOf((dialect as Dialect).createAdapter()) : engines[engine],
-		options,
-	);
-	const db = new Kysely<unknown>({ dialect });
-	await prepare(db, language, options);
-	return { store: new KyselyStore(db, language, () => db.destroy()) };
+/** Makes a Kysely of a dialect: one, however often it has to be tried, because closing it may close what the dialect was given. */
+export function dialectOpener(options: SqlDialectOptions): () => Promise<Opened> {
+	let db: Kysely<unknown> | undefined;
+	return async () => {
+		const { dialect } = options;
+		const engine =
+			options.engine === undefined ? engineOf((dialect as Dialect).createAdapter()) : engines[options.engine];
+		const language = languageOf(engine, options);
+		db ??= new Kysely<unknown>({ dialect });
+		const kysely = db;
+		const open = async (): Promise<Opened> => {
+			await prepare(kysely, language, options);
+			return { store: new KyselyStore(kysely, language, () => kysely.destroy()) };
+		};
+		return typed(engine, open());
+	};
 }
