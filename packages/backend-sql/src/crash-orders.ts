@@ -1,5 +1,6 @@
 /** What the processes of the crash tests are asked to do. */
 import { type Batch, givenValue } from "@holdfast/core";
+import type { SqlOptions } from "./options.js";
 
 /** Commit batches of known writers, and say which were answered. */
 export interface CommitOrder {
@@ -22,10 +23,11 @@ export interface IncrementOrder {
 	readonly total: number;
 }
 
-/** Open a database, write to it once, and say how that ended. */
+/** Open a database when told to begin, write to it once, and say how that ended. */
 export interface WriteOrder {
 	readonly task: "write";
 	readonly url: string;
+	readonly options?: SqlOptions;
 	readonly key: string;
 }
 

@@ -17,6 +17,8 @@ const say = (word: Acknowledged | "ready" | Told | Written): void => {
 	process.send?.(word);
 };
 
+const begun = (): Promise<void> => new Promise((resolve) => process.once("message", () => resolve()));
+
 async function commit({ url, until, from, to }: CommitOrder): Promise<void> {
 	const backend = sql(url);
 	await Promise.all(
@@ -48,7 +50,7 @@ async function increment({ url, worker, times, total }: IncrementOrder): Promise
 	await watching.ready;
 	say("ready");
 	// Who comes late would not hear of the first changes.
-	await new Promise<void>((resolve) => process.once("message", () => resolve()));
+	await begun();
 	for (let turn = 0; turn < times; turn++)
 		await shared.commit((tx) => {
 			tx.increment("count");
@@ -59,8 +61,10 @@ async function increment({ url, worker, times, total }: IncrementOrder): Promise
 	await manager.close();
 }
 
-async function write({ url, key }: WriteOrder): Promise<void> {
-	const manager = createStateManager({ backend: sql(url), timeout: "60s" });
+async function write({ url, options, key }: WriteOrder): Promise<void> {
+	const manager = createStateManager({ backend: sql(url, options), timeout: "60s" });
+	say("ready");
+	await begun();
 	const ended = await manager.shared.set(key, true).then(
 		(): Written => ({ ended: "done" }),
 		(error: unknown): Written => ({

@@ -5,4 +5,5 @@
  */
 export type { SqliteDriver } from "./drivers.js";
 export type { SqlDatabaseOptions, SqlDialectOptions, SqlEngineOptions, SqlOptions } from "./options.js";
+export { sqlSchema } from "./schema.js";
 export { sql } from "./sql.js";

@@ -1,19 +1,10 @@
 /** A database, opened by its URL, by Kysely or by a dialect. */
 import { HoldfastError } from "@holdfast/core";
-import {
-	type Dialect,
-	type DialectAdapter,
-	Kysely,
-	MysqlAdapter,
-	MysqlDialect,
-	PostgresAdapter,
-	PostgresDialect,
-	SqliteAdapter,
-	SqliteDialect,
-} from "kysely";
+import { type Dialect, Kysely, MysqlDialect, PostgresDialect, SqliteDialect } from "kysely";
 import { loadMysql, loadPg, openSqlite } from "./drivers.js";
 import { EmbeddedStore } from "./embedded-store.js";
-import { type Engine, Language } from "./engine.js";
+import type { Engine, Language } from "./engine.js";
+import { engineOf, engines, languageOf } from "./engines.js";
 import { rejectionOf } from "./failure.js";
 import { migrate } from "./migrate.js";
 import { mysqlEngine } from "./mysql-engine.js";
@@ -28,30 +19,6 @@ export interface Opened {
 	readonly store: Store;
 	/** Hears and sends hints, where the database can carry them. */
 	readonly listener?: Listener;
-}
-
-const engines = { sqlite: sqliteEngine, postgres: postgresEngine, mysql: mysqlEngine };
-
-/** Which database an adapter of Kysely's is for: by its class, or by its name where another copy of Kysely made it. */
-function engineOf(adapter: DialectAdapter): Engine {
-	const { name } = adapter.constructor;
-	if (adapter instanceof SqliteAdapter || /sqlite/i.test(name)) return sqliteEngine;
-	if (adapter instanceof PostgresAdapter || /postgres|pglite/i.test(name)) return postgresEngine;
-	if (adapter instanceof MysqlAdapter || /mysql/i.test(name)) return mysqlEngine;
-	throw new HoldfastError(
-		"invalid-argument",
-		`the dialect ${name} is not known: say which it speaks as, engine: "sqlite", "postgres" or "mysql"`,
-	);
-}
-
-function languageOf(engine: Engine, { prefix = "holdfast_", schema }: SqlOptions): Language {
-	for (const [name, value] of Object.entries({ prefix, schema }))
-		if (value !== undefined && !/^[A-Za-z_]\w{0,40}$/.test(value))
-			throw new HoldfastError(
-				"invalid-argument",
-				`${name} must begin with a letter and have letters, digits and _ only, 41 at most: ${JSON.stringify(value)}`,
-			);
-	return new Language(engine, prefix, schema);
 }
 
 const prepare = (db: Kysely<unknown>, language: Language, options: SqlOptions): Promise<void> =>

@@ -49,25 +49,41 @@ const types: Record<Engine["name"], Types> = {
 	},
 };
 
-/** The migrations of a place, in order of their names; those that were released never change. */
-export const migrations = (engine: Engine, { prefix, schema }: Place): Record<string, Migration> => ({
-	"2026-11-first": {
-		async up(db: Kysely<unknown>): Promise<void> {
-			for (const statement of firstTables(engine, db, prefix, schema)) await statement.execute();
-		},
-	},
+/** A statement that makes something: it may be run again. */
+export interface Making {
+	execute(): Promise<unknown>;
+	compile(): { readonly sql: string };
+}
+
+type Step = (engine: Engine, db: Kysely<unknown>, place: Place) => readonly Making[];
+
+/** What each version added, in order of the names; those that were released never change. */
+export const steps: Readonly<Record<string, Step>> = { "2026-11-first": firstTables };
+
+/** The migrations of a place. */
+export const migrations = (engine: Engine, place: Place): Record<string, Migration> =>
+	Object.fromEntries(
+		Object.entries(steps).map(([name, step]) => [
+			name,
+			{
+				async up(db: Kysely<unknown>): Promise<void> {
+					for (const statement of step(engine, db, place)) await statement.execute();
+				},
+			},
+		]),
+	);
+
+/** The tables in which the migrator notes what it did, and that it is at work. */
+export const migratorTables = ({ prefix, schema }: Place) => ({
+	migrationTableName: `${prefix}migrations`,
+	migrationLockTableName: `${prefix}migrations_lock`,
+	...(schema === undefined ? {} : { migrationTableSchema: schema }),
 });
 
 /** The names of the tables, without their prefix. */
 export const tableNames = ["scopes", "entries", "changes", "events", "writers"] as const;
 
-/** The statements that make the tables: each may be run again. */
-function firstTables(
-	engine: Engine,
-	db: Kysely<unknown>,
-	prefix: string,
-	schema: string | undefined,
-): readonly { execute(): Promise<unknown>; compile(): { readonly sql: string } }[] {
+function firstTables(engine: Engine, db: Kysely<unknown>, { prefix, schema }: Place): readonly Making[] {
 	const builder = schema === undefined ? db.schema : db.schema.withSchema(schema);
 	const { id, key, text, instant, afterScopes } = types[engine.name];
 	const partial = engine.name !== "mysql";

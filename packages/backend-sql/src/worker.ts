@@ -1,6 +1,6 @@
 /** Processes of a test's own, which can be killed: a program of this folder, bundled, and what it says. */
 import { type ChildProcess, type ForkOptions, fork } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 
@@ -19,7 +19,10 @@ export class Program {
 		source: string,
 		{ folder, external = [] }: { readonly folder?: string; readonly external?: readonly string[] } = {},
 	): Promise<Program> {
-		const program = new Program(folder ?? mkdtempSync(join(import.meta.dirname, "../node_modules/.worker-")));
+		const made = folder ?? mkdtempSync(join(import.meta.dirname, "../node_modules/.worker-"));
+		// Some run as a user who may do less.
+		chmodSync(made, 0o755);
+		const program = new Program(made);
 		await build({
 			entryPoints: [join(import.meta.dirname, source)],
 			outfile: program.#file,
