@@ -117,6 +117,8 @@ export class SqlBackend implements Backend {
 				if (dropped) {
 					hub.hint([scope]);
 					listener?.send([scope]);
+					// Much that it left behind goes now, rather than when somebody keeps house.
+					void this.#tidy().catch(() => {});
 				}
 				return;
 			}
@@ -257,6 +259,11 @@ export class SqlBackend implements Backend {
 		const { store } = await this.#run();
 		const scopes = await store.read(untidy(store.language, tidyAtOnce, this.#offset()));
 		for (const scope of scopes)
-			await this.#write(store, () => tidyScope(store.language, scope, this.#offset()));
+			while (!this.#closed) {
+				const more = await this.#write(store, () => tidyScope(store.language, scope, this.#offset()));
+				if (!more) break;
+				// Others have their turn, also where each transaction is one call.
+				await pause(0);
+			}
 	}
 }

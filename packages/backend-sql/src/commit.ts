@@ -9,6 +9,7 @@ import {
 	type LogRecord,
 	type WriterMemory,
 } from "@holdfast/core";
+import { clearScopes } from "./clearing.js";
 import type { Language } from "./engine.js";
 import { type Found, load, namedEntries, selectNamed } from "./load.js";
 import type { LoadedScope } from "./loaded-scope.js";
@@ -16,7 +17,7 @@ import { isLong, trim } from "./retention.js";
 import { parseWriter } from "./rows.js";
 import { emptied, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import { type Row, type Statement, type Steps, toNumber, toText } from "./statement.js";
-import { insertRecords, writeEntries, writeScopes, writeWriters } from "./write.js";
+import { addScopes, insertRecords, writeEntries, writeScopes, writeWriters } from "./write.js";
 
 /** What became of one batch of a pack. */
 export interface Packed {
@@ -37,18 +38,6 @@ export const lockScopes = (language: Language, scopes: readonly string[]): reado
 				where s."scope" in (${part.map(() => "?").join(", ")}) order by s."scope" ${language.engine.skipLocked}`,
 			part,
 		),
-	);
-
-/** The columns of a row that is new. */
-const newColumns = ["scope", "head", "events_head", "floor", "time", "changes_count", "events_count"];
-
-/** The statement that adds the rows of scopes that have none. */
-export const addScopes = (language: Language, scopes: readonly string[]): readonly Statement[] =>
-	language.insert(
-		"scopes",
-		newColumns,
-		[...scopes].sort().map((scope) => [scope, 0, 0, 0, 0, 0, 0]),
-		{ keys: ["scope"], updated: [] },
 	);
 
 const selectWriters = (language: Language, batches: readonly Batch[]): readonly Statement[] =>
@@ -143,16 +132,15 @@ export function* commitPack(
 	});
 }
 
-function* write(language: Language, applied: readonly Applied[]): Steps<void> {
+function* write(language: Language, found: readonly Applied[]): Steps<void> {
+	const ended = found.filter(({ state }) => state.cleared);
+	const cleared = yield* clearScopes(
+		language,
+		ended.map(({ row }) => row),
+	);
+	const applied = found.map((one) => ({ ...one, row: cleared[ended.indexOf(one)] ?? one.row }));
 	const statements: Statement[] = [];
-	const written: { row: ScopeRow; one: Applied }[] = [];
-	for (const one of applied) {
-		const row = rowAfter(one);
-		if (one.state.cleared)
-			for (const table of ["entries", "changes", "events"])
-				statements.push(language.say(`delete from {${table}} where "scope_id" = ?`, [row.id]));
-		written.push({ row, one });
-	}
+	const written = applied.map((one) => ({ row: rowAfter(one), one }));
 	statements.push(
 		...writeEntries(
 			language,

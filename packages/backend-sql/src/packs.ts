@@ -1,9 +1,10 @@
 /** Batches of many scopes share transactions; no scope waits for another's. */
 import type { Batch, BatchAnswer, Failure, ScopeId } from "@holdfast/core";
-import { addScopes, commitPack, type Packed } from "./commit.js";
+import { commitPack, type Packed } from "./commit.js";
 import { failureOf, remedy } from "./failure.js";
 import { ask, type Steps, toText } from "./statement.js";
 import type { Store } from "./store.js";
+import { addScopes } from "./write.js";
 
 type Answer = BatchAnswer | Failure;
 

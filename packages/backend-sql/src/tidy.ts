@@ -1,15 +1,11 @@
 /** Dropping scopes, and housekeeping: logs age though nobody writes, and what is empty goes. */
+import { clearScopes, deleteBuried, isBuried } from "./clearing.js";
 import { lockScopes, nextTidy, sizeOf, withSize } from "./commit.js";
 import type { Language } from "./engine.js";
 import { isLong, trim } from "./retention.js";
 import { emptied, parseScopeRow, type ScopeRow } from "./scope-row.js";
 import { ask, type Statement, type Steps, toNumber, toText } from "./statement.js";
 import { writeScopes } from "./write.js";
-
-const tables = ["entries", "changes", "events"] as const;
-
-const deleteAll = (language: Language, id: number): readonly Statement[] =>
-	tables.map((table) => language.say(`delete from {${table}} where "scope_id" = ?`, [id]));
 
 /** Locks a scope's row; `undefined`: there is none, or it is held elsewhere. */
 function* lock(
@@ -38,9 +34,10 @@ export function* dropScope(
 		yield [commit(language)];
 		return there === undefined ? false : undefined;
 	}
-	const { row, now } = locked;
+	const { now } = locked;
+	const [row] = (yield* clearScopes(language, [locked.row])) as readonly [ScopeRow];
 	const after = { ...emptied(row), time: now, keep: undefined, tidyAt: row.tidyAt ?? now + 60_000 };
-	yield [...deleteAll(language, row.id), ...writeScopes(language, [after]), commit(language)];
+	yield [...writeScopes(language, [after]), commit(language)];
 	return row.head > 0;
 }
 
@@ -55,15 +52,23 @@ export function* untidy(language: Language, limit: number, clockOffset: number):
 	return rows.map((row) => toText(row.scope));
 }
 
-/** Trims a scope's logs, forgets writers whose time is over, and the scope itself once nothing is left of it. */
-export function* tidyScope(language: Language, scope: string, clockOffset: number): Steps<void> {
+/**
+ * Trims a scope's logs, forgets writers whose time is over, and the scope itself once nothing is left of it: as much as one transaction should do.
+ * Answers whether there is more.
+ */
+export function* tidyScope(language: Language, scope: string, clockOffset: number): Steps<boolean> {
 	const locked = yield* lock(language, scope, clockOffset);
 	if (locked === undefined) {
 		yield [commit(language)];
-		return;
+		return false;
 	}
 	const { now } = locked;
 	let { row } = locked;
+	if (isBuried(scope)) {
+		const more = yield* deleteBuried(language, row.id);
+		yield [commit(language)];
+		return more;
+	}
 	yield [language.say('delete from {writers} where "scope_id" = ? and "until" < ?', [row.id, now])];
 	let again = false;
 	for (const of of ["changes", "events"] as const) {
@@ -85,9 +90,10 @@ export function* tidyScope(language: Language, scope: string, clockOffset: numbe
 	const counted = Math.max(row.head, row.floor) / 1000;
 	if (isEmpty && until === null && counted < now && (row.endsAt === null || row.endsAt <= now)) {
 		yield [language.say('delete from {scopes} where "id" = ?', [row.id]), commit(language)];
-		return;
+		return false;
 	}
 	const waiting = isEmpty ? Math.max(until ?? 0, counted, now) + 1000 : until;
 	const tidyAt = again ? now : (nextTidy(row) ?? waiting);
 	yield [...writeScopes(language, [{ ...row, time: now, tidyAt }]), commit(language)];
+	return again;
 }

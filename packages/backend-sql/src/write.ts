@@ -98,3 +98,15 @@ export const writeScopes = (language: Language, rows: readonly ScopeRow[]): read
 		keys: ["id"],
 		updated: scopeColumns.slice(2),
 	});
+
+/** The columns of a row that is new. */
+const newColumns = ["scope", "head", "events_head", "floor", "time", "changes_count", "events_count"];
+
+/** The statement that adds the rows of scopes that have none. */
+export const addScopes = (language: Language, scopes: readonly string[]): readonly Statement[] =>
+	language.insert(
+		"scopes",
+		newColumns,
+		[...scopes].sort().map((scope) => [scope, 0, 0, 0, 0, 0, 0]),
+		{ keys: ["scope"], updated: [] },
+	);
