@@ -31,7 +31,7 @@ import { listEntries, listScopes, readEntries, readHeads, readLog } from "./read
 import { sqliteEngine } from "./sqlite-engine.js";
 import type { Steps } from "./statement.js";
 import type { Store } from "./store.js";
-import { dropScope, tidyScope, untidy } from "./tidy.js";
+import { dropScope, tidyScope, type Untidy, untidy } from "./tidy.js";
 
 interface Running extends Opened {
 	readonly hub: Hub;
@@ -258,12 +258,14 @@ export class SqlBackend implements Backend {
 	async #tidy(): Promise<void> {
 		const { store } = await this.#run();
 		const scopes = await store.read(untidy(store.language, tidyAtOnce, this.#offset()));
-		for (const scope of scopes)
-			while (!this.#closed) {
-				const more = await this.#write(store, () => tidyScope(store.language, scope, this.#offset()));
-				if (!more) break;
+		for (const scope of scopes) {
+			let left: Untidy | undefined = {};
+			while (left !== undefined && !this.#closed) {
+				const rest: Untidy = left;
+				left = await this.#write(store, () => tidyScope(store.language, scope, this.#offset(), rest));
 				// Others have their turn, also where each transaction is one call.
-				await pause(0);
+				if (left !== undefined) await pause(0);
 			}
+		}
 	}
 }

@@ -5,14 +5,27 @@
 import type { Language } from "./engine.js";
 import { batchLimit } from "./retention.js";
 import { emptied, type ScopeRow } from "./scope-row.js";
-import { ask, type Statement, type Steps, toNumber } from "./statement.js";
+import { ask, type Statement, type Steps, toNumber, toText } from "./statement.js";
 import { addScopes, writeScopes } from "./write.js";
 
-const tables = [
-	["entries", "key"],
-	["changes", "revision"],
-	["events", "revision"],
-] as const;
+interface Table {
+	readonly name: string;
+	/** What orders a scope's rows, and its least value. */
+	readonly column: string;
+	readonly least: string | number;
+}
+
+const tables: readonly [Table, ...Table[]] = [
+	{ name: "entries", column: "key", least: "" },
+	{ name: "changes", column: "revision", least: 0 },
+	{ name: "events", column: "revision", least: 0 },
+];
+
+/** How far a deletion has come. */
+export interface Progress {
+	readonly table: number;
+	readonly at: string | number;
+}
 
 // No id of a scope begins so.
 const buriedUnder = "!buried/";
@@ -21,13 +34,13 @@ const buriedUnder = "!buried/";
 export const isBuried = (scope: string): boolean => scope.startsWith(buriedUnder);
 
 const deleteAll = (language: Language, id: number): readonly Statement[] =>
-	tables.map(([table]) => language.say(`delete from {${table}} where "scope_id" = ?`, [id]));
+	tables.map(({ name }) => language.say(`delete from {${name}} where "scope_id" = ?`, [id]));
 
-/** The first row of a table that is too many for one transaction. */
-const beyond = (language: Language, [table, column]: (typeof tables)[number], id: number): Statement =>
+/** Where in a table, from a row on, there is more than one transaction should delete. */
+const beyond = (language: Language, { name, column }: Table, id: number, from: string | number): Statement =>
 	language.say(
-		`select "${column}" as "at" from {${table}} where "scope_id" = ? order by "${column}" limit 1 offset ${batchLimit}`,
-		[id],
+		`select "${column}" as "at" from {${name}} where "scope_id" = ? and "${column}" >= ? order by "${column}" limit 1 offset ${batchLimit}`,
+		[id, from],
 	);
 
 /** Leaves behind what a scope holds; answers the scope's new row, which its writers follow. */
@@ -53,7 +66,7 @@ function* bury(language: Language, row: ScopeRow): Steps<ScopeRow> {
 export function* clearScopes(language: Language, rows: readonly ScopeRow[]): Steps<readonly ScopeRow[]> {
 	if (rows.length === 0) return rows;
 	const [entries] = tables;
-	const found = yield rows.map(({ id }) => beyond(language, entries, id));
+	const found = yield rows.map(({ id }) => beyond(language, entries, id, entries.least));
 	const cleared: ScopeRow[] = [];
 	const deletes: Statement[] = [];
 	for (const [i, row] of rows.entries()) {
@@ -65,20 +78,34 @@ export function* clearScopes(language: Language, rows: readonly ScopeRow[]): Ste
 	return cleared;
 }
 
-/** Deletes some of what a scope left behind, and its row once nothing is left; answers whether there is more. */
-export function* deleteBuried(language: Language, id: number): Steps<boolean> {
-	for (const table of tables) {
-		const [name, column] = table;
-		const [next] = yield* ask(beyond(language, table, id));
+/**
+ * Deletes some of what a scope left behind, and its row once nothing is left; answers how far it came if there is more. Told where to go on, the
+ * database does not look again at all the rows that it deleted before.
+ */
+export function* deleteBuried(
+	language: Language,
+	id: number,
+	{ table, at }: Progress = { table: 0, at: tables[0].least },
+): Steps<Progress | undefined> {
+	for (const [i, here] of tables.entries()) {
+		if (i < table) continue;
+		const { name, column, least } = here;
+		const from = i === table ? at : least;
+		const [next] = yield* ask(beyond(language, here, id, from));
 		if (next === undefined) {
-			yield [language.say(`delete from {${name}} where "scope_id" = ?`, [id])];
+			yield [language.say(`delete from {${name}} where "scope_id" = ? and "${column}" >= ?`, [id, from])];
 			continue;
 		}
+		const to = typeof least === "string" ? toText(next.at) : toNumber(next.at);
 		yield [
-			language.say(`delete from {${name}} where "scope_id" = ? and "${column}" < ?`, [id, next.at as string]),
+			language.say(`delete from {${name}} where "scope_id" = ? and "${column}" >= ? and "${column}" < ?`, [
+				id,
+				from,
+				to,
+			]),
 		];
-		return true;
+		return { table: i, at: to };
 	}
 	yield [language.say('delete from {scopes} where "id" = ?', [id])];
-	return false;
+	return undefined;
 }

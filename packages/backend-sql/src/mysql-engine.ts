@@ -35,10 +35,19 @@ export const mysqlEngine: Engine = {
 			.join(" union all ")})`,
 		values: pairs.flat(),
 	}),
-	isPair: (first: PairOf, second: string, pairs: readonly Pair[]) => ({
-		text: `(${first}, "${second}") in (${pairs.map(() => `(${value(first)}, cast(? as binary))`).join(", ")})`,
-		values: pairs.flat(),
-	}),
+	// Rows of pairs would be compared with each row of the table: lists of keys are looked up.
+	isPair(first: PairOf, second: string, pairs: readonly Pair[]) {
+		const groups = [...Map.groupBy(pairs, ([one]) => one)];
+		return {
+			text: groups
+				.map(
+					([, group]) =>
+						`(${first} = ${value(first)} and "${second}" in (${group.map(() => "cast(? as binary)").join(", ")}))`,
+				)
+				.join(" or "),
+			values: groups.flatMap(([one, group]) => [one, ...group.map(([, other]) => other)]),
+		};
+	},
 	isTransient: (error) =>
 		/^(ER_LOCK_DEADLOCK|ER_LOCK_WAIT_TIMEOUT|ER_DUP_ENTRY|ER_CHECKREAD)$/.test(codeOf(error)),
 	isDisconnect: (error) =>

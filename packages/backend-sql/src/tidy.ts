@@ -1,5 +1,5 @@
 /** Dropping scopes, and housekeeping: logs age though nobody writes, and what is empty goes. */
-import { clearScopes, deleteBuried, isBuried } from "./clearing.js";
+import { clearScopes, deleteBuried, isBuried, type Progress } from "./clearing.js";
 import { lockScopes, nextTidy, sizeOf, withSize } from "./commit.js";
 import type { Language } from "./engine.js";
 import { isLong, trim } from "./retention.js";
@@ -41,6 +41,11 @@ export function* dropScope(
 	return row.head > 0;
 }
 
+/** What is left to tidy in a scope. */
+export interface Untidy {
+	readonly progress?: Progress;
+}
+
 /** Scopes that may have something to tidy. */
 export function* untidy(language: Language, limit: number, clockOffset: number): Steps<readonly string[]> {
 	const rows = yield* ask(
@@ -54,20 +59,25 @@ export function* untidy(language: Language, limit: number, clockOffset: number):
 
 /**
  * Trims a scope's logs, forgets writers whose time is over, and the scope itself once nothing is left of it: as much as one transaction should do.
- * Answers whether there is more.
+ * If there is more, it answers what to go on with.
  */
-export function* tidyScope(language: Language, scope: string, clockOffset: number): Steps<boolean> {
+export function* tidyScope(
+	language: Language,
+	scope: string,
+	clockOffset: number,
+	{ progress }: Untidy = {},
+): Steps<Untidy | undefined> {
 	const locked = yield* lock(language, scope, clockOffset);
 	if (locked === undefined) {
 		yield [commit(language)];
-		return false;
+		return undefined;
 	}
 	const { now } = locked;
 	let { row } = locked;
 	if (isBuried(scope)) {
-		const more = yield* deleteBuried(language, row.id);
+		const further = yield* deleteBuried(language, row.id, progress);
 		yield [commit(language)];
-		return more;
+		return further === undefined ? undefined : { progress: further };
 	}
 	yield [language.say('delete from {writers} where "scope_id" = ? and "until" < ?', [row.id, now])];
 	let again = false;
@@ -90,10 +100,10 @@ export function* tidyScope(language: Language, scope: string, clockOffset: numbe
 	const counted = Math.max(row.head, row.floor) / 1000;
 	if (isEmpty && until === null && counted < now && (row.endsAt === null || row.endsAt <= now)) {
 		yield [language.say('delete from {scopes} where "id" = ?', [row.id]), commit(language)];
-		return false;
+		return undefined;
 	}
 	const waiting = isEmpty ? Math.max(until ?? 0, counted, now) + 1000 : until;
 	const tidyAt = again ? now : (nextTidy(row) ?? waiting);
 	yield [...writeScopes(language, [{ ...row, time: now, tidyAt }]), commit(language)];
-	return again;
+	return again ? {} : undefined;
 }
