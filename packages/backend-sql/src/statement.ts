@@ -9,6 +9,8 @@ export interface Statement {
 	readonly values: readonly Bound[];
 	/** It ends the transaction: if its answer is lost, nobody knows what was applied. */
 	readonly commits?: boolean;
+	/** It follows the transaction's end, and nothing depends on its answer. */
+	readonly hints?: boolean;
 }
 
 /** A row of an answer. */

@@ -18,6 +18,8 @@ export class TransactionError extends Error {
 /** A database. */
 export interface Store {
 	readonly language: Language;
+	/** How many connections it has at most; absent: nobody knows. */
+	readonly connections?: number;
 	/** Runs steps that only read. */
 	read<T>(steps: Steps<T>): Soon<T>;
 	/** Runs steps that begin a transaction first and end it last; fails with a {@link TransactionError}. */
@@ -25,21 +27,16 @@ export interface Store {
 	close(): Promise<void>;
 }
 
-const rolledBack = new Error("the database rolled the transaction back");
-
 /** Any database, through Kysely. */
 export class KyselyStore implements Store {
 	readonly language: Language;
 	readonly #db: Kysely<unknown>;
 	readonly #close: () => Promise<void>;
-	readonly #together: boolean;
 
-	/** @param together - Whether the driver sends statements without waiting for the answers before. */
-	constructor(db: Kysely<unknown>, language: Language, close: () => Promise<void>, together = false) {
+	constructor(db: Kysely<unknown>, language: Language, close: () => Promise<void>) {
 		this.#db = db;
 		this.language = language;
 		this.#close = close;
-		this.#together = together;
 	}
 
 	async read<T>(steps: Steps<T>): Promise<T> {
@@ -70,7 +67,6 @@ export class KyselyStore implements Store {
 				try {
 					let step = steps.next();
 					while (step.done !== true) {
-						committing = this.#together && step.value.some(({ commits }) => commits);
 						step = steps.next(
 							await this.#run(connection, step.value, true, () => {
 								committing = true;
@@ -86,10 +82,7 @@ export class KyselyStore implements Store {
 			});
 		} catch (error) {
 			// A statement that the database refuses is refused; a connection that breaks at the commit leaves it open.
-			throw new TransactionError(
-				error,
-				!committing || error === rolledBack || this.language.engine.isAnswer(error),
-			);
+			throw new TransactionError(error, !committing || this.language.engine.isAnswer(error));
 		}
 	}
 
@@ -106,11 +99,9 @@ export class KyselyStore implements Store {
 		const one = async ({ text, values, commits }: Statement): Promise<readonly Row[]> => {
 			if (commits) onCommit();
 			const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(text, [...values]));
-			// Postgres answers the commit of a transaction that failed before with a rollback.
-			if (commits && rows[0]?.command === "ROLLBACK") throw rolledBack;
 			return rows;
 		};
-		if (this.#together || !inTransaction) {
+		if (!inTransaction) {
 			const settled = await Promise.allSettled(statements.map(one));
 			for (const answer of settled) if (answer.status === "rejected") throw answer.reason;
 			return settled.map((answer) => (answer as PromiseFulfilledResult<readonly Row[]>).value);

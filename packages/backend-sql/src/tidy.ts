@@ -48,7 +48,7 @@ export function* dropScope(
 export function* untidy(language: Language, limit: number, clockOffset: number): Steps<readonly string[]> {
 	const rows = yield* ask(
 		language.say(
-			`select "scope" from {scopes} where "tidy_at" is not null and "tidy_at" <= ${language.engine.now} + ? order by "tidy_at" limit ?`,
+			`select "scope" from {scopes} where "tidy_at" is not null and "tidy_at" <= {now} + ? order by "tidy_at" limit ?`,
 			[clockOffset, limit],
 		),
 	);
