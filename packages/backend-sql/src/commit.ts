@@ -104,7 +104,7 @@ export function* commitPack(
 	{ waits = false, hint }: { readonly waits?: boolean; readonly hint?: Hint | undefined } = {},
 ): Steps<readonly (Packed | undefined)[]> {
 	const { engine } = language;
-	const begin = engine.begin.map((text) => language.say(text));
+	const begin = language.begin();
 	if (waits && engine.waiting !== undefined) begin.push(language.say(engine.waiting.begin));
 	const locks = lockScopes(
 		language,

@@ -114,6 +114,11 @@ export class Language {
 		return { text: rendered, values, commits };
 	}
 
+	/** The statements that begin a transaction which writes. */
+	begin(): Statement[] {
+		return this.engine.begin.map((text) => ({ ...this.say(text), begins: true }));
+	}
+
 	/**
 	 * The same for a text that is made of fragments: it is made once for each size of them.
 	 *

@@ -1,6 +1,6 @@
 /** How the store's logic reaches its database. */
 import type { Soon } from "@holdfast/core";
-import { CompiledQuery, type Kysely } from "kysely";
+import { CompiledQuery, type ControlledTransaction, type Kysely } from "kysely";
 import type { Language } from "./engine.js";
 import type { Row, Statement, Steps } from "./statement.js";
 
@@ -27,9 +27,30 @@ export interface Store {
 	close(): Promise<void>;
 }
 
+/** A connection that has a transaction, or is about to. */
+interface Session {
+	one(statement: Statement): Promise<readonly Row[]>;
+	rollback(): Promise<unknown>;
+}
+
+const run = async (db: Kysely<unknown>, { text, values }: Statement): Promise<readonly Row[]> =>
+	(await db.executeQuery<Row>(CompiledQuery.raw(text, [...values]))).rows;
+
+/** A transaction that the driver itself began: its first statement and its last are the driver's. */
+const sessionOf = (transaction: ControlledTransaction<unknown>): Session => ({
+	async one(statement) {
+		if (statement.begins) return [];
+		if (!statement.commits) return run(transaction, statement);
+		await transaction.commit().execute();
+		return [];
+	},
+	rollback: async () => transaction.isCommitted || transaction.rollback().execute(),
+});
+
 /** Any database, through Kysely. */
 export class KyselyStore implements Store {
 	readonly language: Language;
+	readonly connections?: number;
 	readonly #db: Kysely<unknown>;
 	readonly #close: () => Promise<void>;
 
@@ -37,6 +58,7 @@ export class KyselyStore implements Store {
 		this.#db = db;
 		this.language = language;
 		this.#close = close;
+		if (!db.getExecutor().adapter.supportsMultipleConnections) this.connections = 1;
 	}
 
 	async read<T>(steps: Steps<T>): Promise<T> {
@@ -56,30 +78,48 @@ export class KyselyStore implements Store {
 
 	async #drive<T>(db: Kysely<unknown>, steps: Steps<T>): Promise<T> {
 		let step = steps.next();
-		while (step.done !== true) step = steps.next(await this.#run(db, step.value, false));
+		while (step.done !== true) {
+			const settled = await Promise.allSettled(step.value.map((statement) => run(db, statement)));
+			step = steps.next(
+				settled.map((answer) => {
+					if (answer.status === "rejected") throw answer.reason;
+					return answer.value;
+				}),
+			);
+		}
 		return step.value;
 	}
 
 	async write<T>(steps: Steps<T>): Promise<T> {
 		let committing = false;
-		try {
-			return await this.#db.connection().execute(async (connection) => {
-				try {
-					let step = steps.next();
-					while (step.done !== true) {
-						step = steps.next(
-							await this.#run(connection, step.value, true, () => {
-								committing = true;
-							}),
-						);
-						committing = false;
+		const work = async (session: Session): Promise<T> => {
+			try {
+				let step = steps.next();
+				while (step.done !== true) {
+					const answers: (readonly Row[])[] = [];
+					for (const statement of step.value) {
+						committing = statement.commits === true;
+						answers.push(await session.one(statement));
 					}
-					return step.value;
-				} catch (error) {
-					await connection.executeQuery(CompiledQuery.raw("rollback")).catch(() => {});
-					throw error;
+					committing = false;
+					step = steps.next(answers);
 				}
-			});
+				return step.value;
+			} catch (error) {
+				await session.rollback().catch(() => {});
+				throw error;
+			}
+		};
+		try {
+			// PGlite's one connection may be shared with other users of it: only a transaction that its driver knows of keeps them out.
+			if (this.connections === 1 && this.language.engine.name === "postgres")
+				return await work(sessionOf(await this.#db.startTransaction().execute()));
+			return await this.#db.connection().execute((db) =>
+				work({
+					one: (statement) => run(db, statement),
+					rollback: () => db.executeQuery(CompiledQuery.raw("rollback")),
+				}),
+			);
 		} catch (error) {
 			// A statement that the database refuses is refused; a connection that breaks at the commit leaves it open.
 			throw new TransactionError(error, !committing || this.language.engine.isAnswer(error));
@@ -88,26 +128,5 @@ export class KyselyStore implements Store {
 
 	close(): Promise<void> {
 		return this.#close();
-	}
-
-	async #run(
-		db: Kysely<unknown>,
-		statements: readonly Statement[],
-		inTransaction: boolean,
-		onCommit: () => void = () => {},
-	): Promise<(readonly Row[])[]> {
-		const one = async ({ text, values, commits }: Statement): Promise<readonly Row[]> => {
-			if (commits) onCommit();
-			const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(text, [...values]));
-			return rows;
-		};
-		if (!inTransaction) {
-			const settled = await Promise.allSettled(statements.map(one));
-			for (const answer of settled) if (answer.status === "rejected") throw answer.reason;
-			return settled.map((answer) => (answer as PromiseFulfilledResult<readonly Row[]>).value);
-		}
-		const answers: (readonly Row[])[] = [];
-		for (const statement of statements) answers.push(await one(statement));
-		return answers;
 	}
 }

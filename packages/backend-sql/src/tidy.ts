@@ -17,7 +17,7 @@ function* lock(
 	scope: string,
 	clockOffset: number,
 ): Steps<{ readonly row: ScopeRow; readonly now: number } | undefined> {
-	const begin = language.engine.begin.map((text) => language.say(text));
+	const begin = language.begin();
 	const raw = (yield [...begin, ...lockScopes(language, [scope])]).at(-1)?.[0];
 	if (raw === undefined) return undefined;
 	const row = parseScopeRow(raw);
