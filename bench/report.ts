@@ -6,14 +6,14 @@ import { join } from "node:path";
 /** Ours beside one peer's. */
 export interface Row {
 	readonly case: string;
-	/** Operations a second (more is better), or bytes a key (less is better). */
-	readonly unit: "ops/s" | "bytes/key";
+	/** Operations a second (more is better), bytes a key or milliseconds (less is better). */
+	readonly unit: "ops/s" | "bytes/key" | "ms";
 	readonly ops: number;
 	readonly peer: string;
 	readonly peerOps: number;
 	/** Ours over the peer's: at 2 we do twice as many a second, or take twice the bytes. */
 	readonly ratio: number;
-	/** What the ratio must reach, where that was promised. */
+	/** What the ratio must reach, or of what is better less: not pass, where that was promised. */
 	readonly bar?: number;
 	/** The peer answers at once, without a promise: it does less. */
 	readonly sync?: true;
@@ -29,7 +29,8 @@ const machine = () => ({
 	date: new Date().toISOString(),
 });
 
-const figure = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const fraction = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 const columns = [36, 14, 28, 14, 8, 6] as const;
 
@@ -45,8 +46,9 @@ export const head: string = line("case", "Holdfast", "beside", "its figure", "ra
 
 /** A row of the table; `✗` where it stays under its bar. */
 export function print({ case: name, unit, ops, peer, peerOps, ratio, bar, sync }: Row): string {
-	const missed = bar !== undefined && ratio < bar ? " ✗" : "";
-	const bytes = unit === "bytes/key" ? " B" : "";
+	const missed = bar !== undefined && (unit === "ops/s" ? ratio < bar : ratio > bar) ? " ✗" : "";
+	const bytes = { "ops/s": "", "bytes/key": " B", ms: " ms" }[unit];
+	const figure = unit === "ms" ? fraction : whole;
 	return `${line(
 		name,
 		`${figure.format(ops)}${bytes}`,

@@ -182,19 +182,16 @@ export class SqlBackend implements Backend {
 			least,
 			most,
 		});
-		const tell = (packed: readonly Packed[]): void => {
-			hub.tell(packed);
-			listener?.send(
-				packed.filter(({ records, ended }) => ended || records.length > 0).map(({ batch }) => batch.scope),
-			);
-		};
+		const tell = (packed: readonly Packed[]): void => hub.tell(packed);
 		const offset = (): number => this.#offset();
 		let commit: Running["commit"];
 		if (store instanceof EmbeddedStore) {
 			const commits = new EmbeddedCommits(store, offset, tell);
 			commit = (batches) => commits.commit(batches);
 		} else {
-			const packs = new Packs(store, offset, tell);
+			const hint =
+				listener === undefined ? undefined : (scopes: readonly ScopeId[]) => [listener.hint(scopes)];
+			const packs = new Packs(store, offset, tell, hint);
 			commit = (batches) => batches.map((batch) => packs.commit(batch));
 		}
 		this.#running = { ...opened, hub, commit };

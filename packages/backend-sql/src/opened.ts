@@ -1,6 +1,7 @@
 /** A database, opened by its URL, by Kysely or by a dialect. */
 import { HoldfastError } from "@holdfast/core";
 import { type Dialect, Kysely, MysqlDialect, PostgresDialect, SqliteDialect } from "kysely";
+import type { Pool } from "pg";
 import { loadMysql, loadPg, openSqlite } from "./drivers.js";
 import { EmbeddedStore } from "./embedded-store.js";
 import type { Engine, Language } from "./engine.js";
@@ -11,6 +12,8 @@ import { mysqlEngine } from "./mysql-engine.js";
 import type { SqlDatabaseOptions, SqlDialectOptions, SqlOptions } from "./options.js";
 import { postgresEngine } from "./postgres-engine.js";
 import { Listener } from "./postgres-listener.js";
+import { PostgresStore } from "./postgres-store.js";
+import { secureRows } from "./row-level-security.js";
 import { sqliteEngine } from "./sqlite-engine.js";
 import { KyselyStore, type Store } from "./store.js";
 
@@ -21,13 +24,13 @@ export interface Opened {
 	readonly listener?: Listener;
 }
 
-const prepare = (db: Kysely<unknown>, language: Language, options: SqlOptions): Promise<void> =>
-	migrate(
-		db,
-		language,
-		{ prefix: options.prefix ?? "holdfast_", schema: options.schema },
-		options.migrate ?? true,
-	);
+async function prepare(db: Kysely<unknown>, language: Language, options: SqlOptions): Promise<void> {
+	const { prefix = "holdfast_", schema, migrate: alter = true, rowLevelSecurity = false } = options;
+	await migrate(db, language, { prefix, schema }, alter);
+	if (rowLevelSecurity === false) return;
+	const { readers = [], writers = [] } = rowLevelSecurity === true ? {} : rowLevelSecurity;
+	await secureRows(db, language, { prefix, schema }, { readers, writers }, alter);
+}
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -61,31 +64,49 @@ async function openFile(file: string, options: SqlOptions): Promise<Opened> {
 	}
 }
 
+/** A pooler that knows only some parameters of a session refuses to start one with others. */
+const refusesOptions = (error: unknown): boolean =>
+	/unsupported startup parameter/i.test(error instanceof Error ? error.message : "");
+
 async function openPostgres(url: string, options: SqlOptions): Promise<Opened> {
 	const language = languageOf(postgresEngine, options);
 	const pg = await loadPg();
-	const pool = new pg.Pool({
-		connectionString: url,
-		max: options.connections ?? 10,
-		connectionTimeoutMillis: 5000,
-		keepAlive: true,
-		// Statements go out without waiting for the answers before.
-		pipeline: true,
-	});
-	// Without a listener a connection that breaks would end the process, in the pool or out of it.
-	pool.on("error", () => {});
-	pool.on("connect", (client) => client.on("error", () => {}));
-	const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+	const connect = (settings: string | undefined): Pool => {
+		const pool = new pg.Pool({
+			connectionString: url,
+			max: options.connections ?? 10,
+			connectionTimeoutMillis: 5000,
+			keepAlive: true,
+			// Statements go out without waiting for the answers before.
+			pipeline: true,
+			...(settings === undefined ? {} : { options: settings }),
+		});
+		// Without a listener a connection that breaks would end the process, in the pool or out of it.
+		pool.on("error", () => {});
+		pool.on("connect", (client) => client.on("error", () => {}));
+		return pool;
+	};
+	const prepareTables = (pool: Pool): Promise<void> =>
+		prepare(new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) }), language, options);
+	// Every statement goes by an index, and is planned once: a plan that was made while a table was small must not read all of it later.
+	let pool = connect("-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off");
+	let prepares = true;
 	try {
-		await prepare(db, language, options);
+		await prepareTables(pool).catch(async (error: unknown) => {
+			if (!refusesOptions(error)) throw error;
+			await pool.end();
+			pool = connect(undefined);
+			prepares = false;
+			await prepareTables(pool);
+		});
 	} catch (error) {
-		await db.destroy().catch(() => {});
+		await pool.end().catch(() => {});
 		throw error;
 	}
 	const channel = `${options.schema ?? ""}.${options.prefix ?? "holdfast_"}`;
 	return {
-		store: new KyselyStore(db, language, () => pool.end(), true),
-		listener: new Listener(() => new pg.Client({ connectionString: url, keepAlive: true }), db, channel),
+		store: new PostgresStore(pool, language, prepares),
+		listener: new Listener(() => new pg.Client({ connectionString: url, keepAlive: true }), pool, channel),
 	};
 }
 

@@ -13,7 +13,7 @@ function* lock(
 	scope: string,
 	clockOffset: number,
 ): Steps<{ readonly row: ScopeRow; readonly now: number } | undefined> {
-	const begin = language.engine.begin.map((text) => language.say(text));
+	const begin = language.begin();
 	const raw = (yield [...begin, ...lockScopes(language, [scope])]).at(-1)?.[0];
 	if (raw === undefined) return undefined;
 	const row = parseScopeRow(raw);
@@ -50,7 +50,7 @@ export interface Untidy {
 export function* untidy(language: Language, limit: number, clockOffset: number): Steps<readonly string[]> {
 	const rows = yield* ask(
 		language.say(
-			`select "scope" from {scopes} where "tidy_at" is not null and "tidy_at" <= ${language.engine.now} + ? order by "tidy_at" limit ?`,
+			`select "scope" from {scopes} where "tidy_at" is not null and "tidy_at" <= {now} + ? order by "tidy_at" limit ?`,
 			[clockOffset, limit],
 		),
 	);
