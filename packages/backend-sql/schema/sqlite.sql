@@ -30,7 +30,7 @@ create table if not exists "holdfast_entries" (
   "expires_at" real,
   "metadata" text,
   constraint "holdfast_entries_key" primary key ("scope_id", "key")
-);
+) without rowid;
 
 create table if not exists "holdfast_changes" (
   "scope_id" bigint not null,
@@ -45,7 +45,7 @@ create table if not exists "holdfast_changes" (
   "changes" text not null,
   "events" text not null,
   constraint "holdfast_changes_key" primary key ("scope_id", "revision")
-);
+) without rowid;
 
 create table if not exists "holdfast_events" (
   "scope_id" bigint not null,
@@ -60,7 +60,7 @@ create table if not exists "holdfast_events" (
   "changes" text not null,
   "events" text not null,
   constraint "holdfast_events_key" primary key ("scope_id", "revision")
-);
+) without rowid;
 
 create table if not exists "holdfast_writers" (
   "scope_id" bigint not null,
@@ -70,7 +70,7 @@ create table if not exists "holdfast_writers" (
   "answer" text not null,
   "until" real not null,
   constraint "holdfast_writers_key" primary key ("scope_id", "writer")
-);
+) without rowid;
 
 create index if not exists "holdfast_scopes_due" on "holdfast_scopes" ("due_at") where "due_at" is not null;
 
