@@ -1,6 +1,6 @@
 /** What a database has no room for, or may not write, is refused by a typed error, and nothing is half written. */
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createStateManager, isHoldfastError, type StateManager } from "@holdfast/core";
@@ -41,7 +41,7 @@ const codeOf = (work: Promise<unknown>): Promise<unknown> =>
 	);
 
 for (const driver of ["better-sqlite3", "node:sqlite"] as const) {
-	test(`${driver}: what a full disk has no room for is \`full\`; all that was answered stays, and there is room again after a deletion`, async () => {
+	test(`${driver}: what a full disk has no room for is \`full\`, and all that was answered stays`, async () => {
 		const file = join(folder(), "state.db");
 		const first = createStateManager({ backend: sql(`sqlite:${file}`, { driver }) });
 		await first.shared.set("before", 1);
@@ -98,11 +98,12 @@ test.skipIf(!isRoot || process.platform !== "linux")(
 	"a disk that is full is `full`, and serves again once it has room",
 	async ({ skip }) => {
 		const disk = folder();
-		if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", disk]).status !== 0)
+		if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=3m", "tmpfs", disk]).status !== 0)
 			skip("no disk may be mounted here");
 		onTestFinished(() => {
 			spawnSync("umount", ["--lazy", disk]);
 		});
+		writeFileSync(join(disk, "filler"), Buffer.alloc(2 ** 20));
 		const manager = createStateManager({ backend: sql(`sqlite:${join(disk, "state.db")}`) });
 		const { shared } = manager;
 		let written = 0;
@@ -118,7 +119,8 @@ test.skipIf(!isRoot || process.platform !== "linux")(
 		expect(code).toBe("full");
 		expect(await shared.count("big/*")).toBe(written);
 		expect(await shared.get("count")).toBe(written);
-		for (let n = 0; n < written; n++) await codeOf(shared.delete(`big/${n}`));
+		// Not by a deletion: that, too, is written to SQLite's log before it makes room.
+		rmSync(join(disk, "filler"));
 		await shared.set("after", 1);
 		await manager.close();
 
