@@ -41,6 +41,9 @@ interface Running extends Opened {
 // So many scopes are tidied when somebody asks which are due.
 const tidyAtOnce = 100;
 
+const deafness =
+	"Postgres takes LISTEN and delivers no notification, as behind a pooler in transaction mode: changes of other processes are found by polling. Give the URL of a direct connection to hear of them at once";
+
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A backend on an SQL database, which is opened at the first call. */
@@ -52,6 +55,8 @@ export class SqlBackend implements Backend {
 	#opening: Promise<Running> | undefined;
 	#running: Running | undefined;
 	#closed = false;
+	readonly #problems = new Set<string>();
+	readonly #concerned = new Set<(problem: string) => void>();
 
 	constructor(open: () => Promise<Opened>, traits: Traits, options: SqlOptions) {
 		this.#open = open;
@@ -90,7 +95,14 @@ export class SqlBackend implements Backend {
 	async watch(scope: ScopeId, listener: (signal: Signal) => void): Promise<Unwatch> {
 		try {
 			const { hub, listener: hears } = await this.#run();
-			hears?.start(hub);
+			hears?.start({
+				hint: (scopes) => hub.hint(scopes),
+				listening: (now) => hub.listening(now),
+				deaf: () => this.#tellProblem(deafness),
+				get isWatched() {
+					return hub.isWatched;
+				},
+			});
 			return await hub.watch(scope, listener);
 		} catch (error) {
 			throw rejectionOf(this.#engine(), error);
@@ -127,6 +139,12 @@ export class SqlBackend implements Backend {
 		}
 	}
 
+	problems(listener: (problem: string) => void): Unwatch {
+		this.#concerned.add(listener);
+		for (const problem of this.#problems) listener(problem);
+		return () => void this.#concerned.delete(listener);
+	}
+
 	async close({ timeout = 5000 }: { readonly timeout?: number } = {}): Promise<void> {
 		if (this.#closed) return;
 		this.#closed = true;
@@ -143,6 +161,12 @@ export class SqlBackend implements Backend {
 		});
 		await Promise.race([end().catch(() => {}), late]);
 		clearTimeout(timer);
+	}
+
+	#tellProblem(problem: string): void {
+		if (this.#problems.has(problem)) return;
+		this.#problems.add(problem);
+		for (const listener of [...this.#concerned]) listener(problem);
 	}
 
 	#offset(): number {

@@ -17,6 +17,8 @@ interface Client {
 export interface Heard {
 	hint(scopes: readonly ScopeId[] | "any"): void;
 	listening(hears: boolean): void;
+	/** Hints are sent and don't arrive. */
+	deaf(): void;
 	readonly isWatched: boolean;
 }
 
@@ -26,6 +28,8 @@ const payloadBytes = 7500;
 /** How long a hint to ourselves may take before the connection counts as deaf, and how often it is tried, in ms. */
 const deafAfter = 2000;
 const beatEvery = 15_000;
+
+class Deaf extends Error {}
 
 /** Hears and sends hints of one backend. */
 export class Listener {
@@ -38,6 +42,7 @@ export class Listener {
 	#timer: ReturnType<typeof setTimeout> | undefined;
 	#echo: (() => void) | undefined;
 	#failures = 0;
+	#unheard = 0;
 	#closed = false;
 
 	constructor(connect: () => Client, pool: Pool, place: string) {
@@ -105,7 +110,10 @@ export class Listener {
 			this.#failures = 0;
 			this.#heard?.listening(true);
 			this.#beat(client, lost);
-		} catch {
+			this.#unheard = 0;
+		} catch (error) {
+			// Once may be a server that is slow.
+			if (error instanceof Deaf && this.#client === client && ++this.#unheard === 2) this.#heard?.deaf();
 			lost();
 		}
 	}
@@ -115,7 +123,7 @@ export class Listener {
 		let timer: ReturnType<typeof setTimeout> | undefined;
 		const heard = new Promise<void>((resolve, reject) => {
 			this.#echo = resolve;
-			timer = setTimeout(() => reject(new Error("no notification came back")), deafAfter);
+			timer = setTimeout(() => reject(new Deaf("no notification came back")), deafAfter);
 		});
 		heard.catch(() => {});
 		try {
