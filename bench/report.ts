@@ -29,9 +29,8 @@ const machine = () => ({
 	date: new Date().toISOString(),
 });
 
-const figure = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-
-const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 3 });
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const fraction = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 const columns = [36, 14, 28, 14, 8, 6] as const;
 
@@ -49,12 +48,12 @@ export const head: string = line("case", "Holdfast", "beside", "its figure", "ra
 export function print({ case: name, unit, ops, peer, peerOps, ratio, bar, sync }: Row): string {
 	const missed = bar !== undefined && (unit === "ops/s" ? ratio < bar : ratio > bar) ? " ✗" : "";
 	const suffix = unit === "ops/s" || unit === "connections" ? "" : unit === "ms" ? " ms" : " B";
-	const format = unit === "ms" ? fine : figure;
+	const figure = unit === "ms" ? fraction : whole;
 	return `${line(
 		name,
-		`${format.format(ops)}${suffix}`,
+		`${figure.format(ops)}${suffix}`,
 		sync ? `${peer} (sync)` : peer,
-		`${format.format(peerOps)}${suffix}`,
+		`${figure.format(peerOps)}${suffix}`,
 		ratio < 0.1 ? ratio.toPrecision(1) : ratio.toFixed(2),
 		bar?.toFixed(1) ?? "",
 	)}${missed}`;

@@ -12,7 +12,7 @@ export interface CaseOptions {
 	/** What the operation of an index must answer, or what `after` must read: so that no case measures nothing. */
 	readonly gives: (index: number) => unknown;
 	/** Reads what the operation did; without it the operation's own answer is looked at. */
-	readonly after?: { readonly [side: string]: () => unknown };
+	readonly after?: { readonly [side: string]: (index: number) => unknown };
 	/** So many at once, in a `Promise.all`. Default 1: each is awaited before the next. */
 	readonly together?: number;
 	/** What the ratio to a peer must reach. Default: 1 for each peer that answers by a promise. */
@@ -62,6 +62,34 @@ export class Suite {
 			this.#add({ case: name, unit, peer, ops: ours, peerOps: theirs, bar: bars[peer] });
 	}
 
+	/** Times that were taken one by one, in ms: a row for each peer of the medians, and one of our slowest hundredth beside a bound. */
+	latency(
+		name: string,
+		sides: Sides<readonly number[]>,
+		{ bars, p99 }: { readonly bars: { readonly [peer: string]: number }; readonly p99: number },
+	): void {
+		const { Holdfast, ...peers } = sides;
+		const rank = (times: readonly number[], share: number): number =>
+			[...times].sort((a, b) => a - b)[Math.floor(times.length * share)] as number;
+		for (const [peer, times] of Object.entries(peers))
+			this.#add({
+				case: `${name}, p50`,
+				unit: "ms",
+				peer,
+				ops: rank(Holdfast, 0.5),
+				peerOps: rank(times, 0.5),
+				bar: bars[peer],
+			});
+		this.#add({
+			case: `${name}, p99`,
+			unit: "ms",
+			peer: `${p99} ms`,
+			ops: rank(Holdfast, 0.99),
+			peerOps: p99,
+			bar: 1,
+		});
+	}
+
 	/** Writes what was found. */
 	end(): void {
 		save(this.#name, this.#rows);
@@ -74,15 +102,12 @@ export class Suite {
 		},
 	) {
 		const { ops, peerOps, bar, sync = false } = found;
-		// Milliseconds are few.
-		const round = (value: number): number =>
-			found.unit === "ms" ? Number(value.toPrecision(3)) : Math.round(value);
 		const row: Row = {
 			case: found.case,
 			unit: found.unit,
-			ops: round(ops),
+			ops: rounded(ops, found.unit),
 			peer: found.peer,
-			peerOps: round(peerOps),
+			peerOps: rounded(peerOps, found.unit),
 			ratio: Number((ops / peerOps).toPrecision(3)),
 			...(bar === undefined ? {} : { bar }),
 			...(sync ? { sync } : {}),
@@ -93,12 +118,15 @@ export class Suite {
 	}
 }
 
+const rounded = (figure: number, unit: Row["unit"]): number =>
+	unit === "ms" ? Number(figure.toFixed(3)) : Math.round(figure);
+
 /** Runs an operation twice and looks at what came of it; answers whether it answers at once. */
 async function verify(
 	what: string,
 	operation: Operation,
 	{ gives }: CaseOptions,
-	after: (() => unknown) | undefined,
+	after: ((index: number) => unknown) | undefined,
 ): Promise<boolean> {
 	let sync = true;
 	for (const index of [1, 2]) {
@@ -106,7 +134,7 @@ async function verify(
 		if (answer instanceof Promise) sync = false;
 		const given = await answer;
 		// Cloned: some peers answer objects without a prototype.
-		deepStrictEqual(structuredClone(after === undefined ? given : await after()), gives(index), what);
+		deepStrictEqual(structuredClone(after === undefined ? given : await after(index)), gives(index), what);
 	}
 	return sync;
 }

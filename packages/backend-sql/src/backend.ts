@@ -22,7 +22,7 @@ import {
 import type { Packed } from "./commit.js";
 import { EmbeddedCommits } from "./embedded-commits.js";
 import { EmbeddedStore } from "./embedded-store.js";
-import { rejectionOf } from "./failure.js";
+import { failureOfCall, rejectionOf } from "./failure.js";
 import { Hub } from "./hub.js";
 import type { Opened } from "./opened.js";
 import type { SqlOptions } from "./options.js";
@@ -31,7 +31,7 @@ import { listEntries, listScopes, readEntries, readHeads, readLog } from "./read
 import { sqliteEngine } from "./sqlite-engine.js";
 import type { Steps } from "./statement.js";
 import type { Store } from "./store.js";
-import { dropScope, tidyScope, untidy } from "./tidy.js";
+import { dropScope, tidyScope, type Untidy, untidy } from "./tidy.js";
 
 interface Running extends Opened {
 	readonly hub: Hub;
@@ -40,6 +40,9 @@ interface Running extends Opened {
 
 // So many scopes are tidied when somebody asks which are due.
 const tidyAtOnce = 100;
+
+const deafness =
+	"Postgres takes LISTEN and delivers no notification, as behind a pooler in transaction mode: changes of other processes are found by polling. Give the URL of a direct connection to hear of them at once";
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -52,6 +55,8 @@ export class SqlBackend implements Backend {
 	#opening: Promise<Running> | undefined;
 	#running: Running | undefined;
 	#closed = false;
+	readonly #problems = new Set<string>();
+	readonly #concerned = new Set<(problem: string) => void>();
 
 	constructor(open: () => Promise<Opened>, traits: Traits, options: SqlOptions) {
 		this.#open = open;
@@ -61,14 +66,9 @@ export class SqlBackend implements Backend {
 
 	read(asks: readonly ReadAsk[]): Soon<ReadAnswer | Failure>[] {
 		const answers = this.#ask((language) => readEntries(language, asks, this.#offset()));
-		const failed = (error: HoldfastError): Failure => ({
-			failed: "unavailable",
-			message: error.message,
-			cause: error,
-		});
-		if (answers instanceof HoldfastError) return asks.map(() => failed(answers));
+		if (answers instanceof HoldfastError) return asks.map(() => failureOfCall(answers));
 		return answers instanceof Promise
-			? asks.map((_, i) => answers.then((all) => all[i] as ReadAnswer, failed))
+			? asks.map((_, i) => answers.then((all) => all[i] as ReadAnswer, failureOfCall))
 			: answers.slice();
 	}
 
@@ -79,11 +79,7 @@ export class SqlBackend implements Backend {
 		return batches.map((_, i) =>
 			answers.then(
 				(all) => all[i] as Soon<BatchAnswer | Failure>,
-				(cause: unknown): Failure => ({
-					failed: "unavailable",
-					message: cause instanceof Error ? cause.message : String(cause),
-					cause,
-				}),
+				(error: unknown) => failureOfCall(rejectionOf(this.#engine(), error)),
 			),
 		);
 	}
@@ -99,7 +95,14 @@ export class SqlBackend implements Backend {
 	async watch(scope: ScopeId, listener: (signal: Signal) => void): Promise<Unwatch> {
 		try {
 			const { hub, listener: hears } = await this.#run();
-			hears?.start(hub);
+			hears?.start({
+				hint: (scopes) => hub.hint(scopes),
+				listening: (now) => hub.listening(now),
+				deaf: () => this.#tellProblem(deafness),
+				get isWatched() {
+					return hub.isWatched;
+				},
+			});
 			return await hub.watch(scope, listener);
 		} catch (error) {
 			throw rejectionOf(this.#engine(), error);
@@ -123,15 +126,23 @@ export class SqlBackend implements Backend {
 				}
 				if (dropped === undefined)
 					throw new HoldfastError("unavailable", "the scope's row was locked all the time");
-				if (dropped) {
+				if (dropped.there) {
 					hub.hint([scope]);
 					listener?.send([scope]);
 				}
+				// It goes now, rather than when somebody keeps house.
+				if (dropped.leaves) void this.#tidy().catch(() => {});
 				return;
 			}
 		} catch (error) {
 			throw rejectionOf(this.#engine(), error);
 		}
+	}
+
+	problems(listener: (problem: string) => void): Unwatch {
+		this.#concerned.add(listener);
+		for (const problem of this.#problems) listener(problem);
+		return () => void this.#concerned.delete(listener);
 	}
 
 	async close({ timeout = 5000 }: { readonly timeout?: number } = {}): Promise<void> {
@@ -150,6 +161,12 @@ export class SqlBackend implements Backend {
 		});
 		await Promise.race([end().catch(() => {}), late]);
 		clearTimeout(timer);
+	}
+
+	#tellProblem(problem: string): void {
+		if (this.#problems.has(problem)) return;
+		this.#problems.add(problem);
+		for (const listener of [...this.#concerned]) listener(problem);
 	}
 
 	#offset(): number {
@@ -189,19 +206,16 @@ export class SqlBackend implements Backend {
 			least,
 			most,
 		});
-		const tell = (packed: readonly Packed[]): void => {
-			hub.tell(packed);
-			listener?.send(
-				packed.filter(({ records, ended }) => ended || records.length > 0).map(({ batch }) => batch.scope),
-			);
-		};
+		const tell = (packed: readonly Packed[]): void => hub.tell(packed);
 		const offset = (): number => this.#offset();
 		let commit: Running["commit"];
 		if (store instanceof EmbeddedStore) {
 			const commits = new EmbeddedCommits(store, offset, tell);
 			commit = (batches) => commits.commit(batches);
 		} else {
-			const packs = new Packs(store, offset, tell);
+			const hint =
+				listener === undefined ? undefined : (scopes: readonly ScopeId[]) => [listener.hint(scopes)];
+			const packs = new Packs(store, offset, tell, hint);
 			commit = (batches) => batches.map((batch) => packs.commit(batch));
 		}
 		this.#running = { ...opened, hub, commit };
@@ -265,7 +279,14 @@ export class SqlBackend implements Backend {
 	async #tidy(): Promise<void> {
 		const { store } = await this.#run();
 		const scopes = await store.read(untidy(store.language, tidyAtOnce, this.#offset()));
-		for (const scope of scopes)
-			await this.#write(store, () => tidyScope(store.language, scope, this.#offset()));
+		for (const scope of scopes) {
+			let left: Untidy | undefined = {};
+			while (left !== undefined && !this.#closed) {
+				const rest: Untidy = left;
+				left = await this.#write(store, () => tidyScope(store.language, scope, this.#offset(), rest));
+				// Others have their turn, also where each transaction is one call.
+				if (left !== undefined) await pause(0);
+			}
+		}
 	}
 }

@@ -9,6 +9,7 @@ import {
 	type LogRecord,
 	type WriterMemory,
 } from "@holdfast/core";
+import { clearScopes } from "./clearing.js";
 import type { Language } from "./engine.js";
 import { type Found, load, namedEntries, selectNamed } from "./load.js";
 import type { LoadedScope } from "./loaded-scope.js";
@@ -16,7 +17,7 @@ import { isLong, trim } from "./retention.js";
 import { parseWriter } from "./rows.js";
 import { emptied, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import { type Row, type Statement, type Steps, toNumber, toText } from "./statement.js";
-import { insertRecords, writeEntries, writeScopes, writeWriters } from "./write.js";
+import { addScopes, insertRecords, writeEntries, writeScopes, writeWriters } from "./write.js";
 
 /** What became of one batch of a pack. */
 export interface Packed {
@@ -29,38 +30,40 @@ export interface Packed {
 
 const columns = scopeColumns.map((column) => `s."${column}"`).join(", ");
 
-/** The statement that locks the rows of scopes, in one order for all, and leaves out those that are locked. */
-export const lockScopes = (language: Language, scopes: readonly string[]): readonly Statement[] =>
-	language.parts([...scopes].sort()).map((part) =>
-		language.say(
-			`select ${columns}, ${language.engine.now} as "now" from {scopes} s
-				where s."scope" in (${part.map(() => "?").join(", ")}) order by s."scope" ${language.engine.skipLocked}`,
-			part,
-		),
-	);
-
-/** The columns of a row that is new. */
-const newColumns = ["scope", "head", "events_head", "floor", "time", "changes_count", "events_count"];
-
-/** The statement that adds the rows of scopes that have none. */
-export const addScopes = (language: Language, scopes: readonly string[]): readonly Statement[] =>
-	language.insert(
-		"scopes",
-		newColumns,
-		[...scopes].sort().map((scope) => [scope, 0, 0, 0, 0, 0, 0]),
-		{ keys: ["scope"], updated: [] },
-	);
+/** The statement that locks the rows of scopes, in one order for all; it leaves out those that are locked, unless it `waits`. */
+export const lockScopes = (
+	language: Language,
+	scopes: readonly string[],
+	waits = false,
+): readonly Statement[] => {
+	const { engine } = language;
+	const lock = (waits && engine.waiting?.lock) || engine.skipLocked;
+	return language.parts(scopes.length === 1 ? scopes : [...scopes].sort()).map((part) => {
+		const these = engine.isOneOf('s."scope"', part);
+		return language.shape(
+			lock,
+			these,
+			() =>
+				`select ${columns}, {now} as "now" from {scopes} s where ${these.text()} order by s."scope" ${lock}`,
+		);
+	});
+};
 
 const selectWriters = (language: Language, batches: readonly Batch[]): readonly Statement[] =>
 	language.parts(batches.filter(({ commits }) => commits.length > 0)).map((part) => {
 		const pairs = part.map(({ scope, writer }): [string, string] => [scope, writer]);
-		const { text, values } = language.engine.pairTable("scope", "writer", pairs);
-		return language.say(
-			`select a."scope", w."sequence", w."first_id", w."until", w."answer" from ${text} a
+		const table = language.engine.pairTable("scope", "writer", pairs);
+		return language.shape(
+			"writers",
+			table,
+			() =>
+				`select a."scope", w."sequence", w."first_id", w."until", w."answer" from ${table.text()} a
 				join {scopes} s on s."scope" = a."scope" join {writers} w on w."scope_id" = s."id" and w."writer" = a."writer"`,
-			values,
 		);
 	});
+
+/** Says that scopes were changed: a hint to those who watch them. */
+export type Hint = (scopes: readonly string[]) => readonly Statement[];
 
 interface Applied {
 	readonly row: ScopeRow;
@@ -78,17 +81,22 @@ interface Applied {
  * elsewhere or have no row.
  *
  * @param clockOffset - milliseconds that are added to the database's clock.
+ * @param waits - whether to wait for rows that are held elsewhere, where that can be bounded.
+ * @param hint - what to say behind the commit about the scopes that it changed.
  */
 export function* commitPack(
 	language: Language,
 	batches: readonly Batch[],
 	clockOffset: number,
+	{ waits = false, hint }: { readonly waits?: boolean; readonly hint?: Hint | undefined } = {},
 ): Steps<readonly (Packed | undefined)[]> {
 	const { engine } = language;
-	const begin = engine.begin.map((text) => language.say(text));
+	const begin = language.begin();
+	if (waits && engine.waiting !== undefined) begin.push(language.say(engine.waiting.begin));
 	const locks = lockScopes(
 		language,
 		batches.map(({ scope }) => scope),
+		waits,
 	);
 	const writers = selectWriters(language, batches);
 	const named = selectNamed(language, batches);
@@ -129,7 +137,7 @@ export function* commitPack(
 		const evaluation = evaluate(state, floor > batch.floor ? { ...batch, floor } : batch, now);
 		return { row, batch, state, now, memory: remembered.get(batch.scope), ...evaluation };
 	});
-	yield* write(language, applied);
+	yield* write(language, applied, hint);
 	const done = new Map(applied.map((one) => [one.batch, one]));
 	return batches.map((batch): Packed | undefined => {
 		const one = done.get(batch);
@@ -143,16 +151,15 @@ export function* commitPack(
 	});
 }
 
-function* write(language: Language, applied: readonly Applied[]): Steps<void> {
+function* write(language: Language, found: readonly Applied[], hint: Hint | undefined): Steps<void> {
+	const ended = found.filter(({ state }) => state.cleared);
+	const cleared = yield* clearScopes(
+		language,
+		ended.map(({ row }) => row),
+	);
+	const applied = found.map((one) => ({ ...one, row: cleared[ended.indexOf(one)] ?? one.row }));
 	const statements: Statement[] = [];
-	const written: { row: ScopeRow; one: Applied }[] = [];
-	for (const one of applied) {
-		const row = rowAfter(one);
-		if (one.state.cleared)
-			for (const table of ["entries", "changes", "events"])
-				statements.push(language.say(`delete from {${table}} where "scope_id" = ?`, [row.id]));
-		written.push({ row, one });
-	}
+	const written = applied.map((one) => ({ row: rowAfter(one), one }));
 	statements.push(
 		...writeEntries(
 			language,
@@ -187,7 +194,10 @@ function* write(language: Language, applied: readonly Applied[]): Steps<void> {
 				written.map(({ row }) => row),
 			),
 		);
-	yield [...statements, language.say("commit", [], true)];
+	const changed = applied.filter(({ records, ended }) => ended || records.length > 0);
+	const hints =
+		hint === undefined || changed.length === 0 ? [] : hint(changed.map(({ batch }) => batch.scope));
+	yield [...statements, language.say("commit", [], true), ...hints];
 }
 
 /** How long a scope's log is, by its row. */

@@ -1,6 +1,7 @@
 /** The drivers, loaded when they are asked for: each is an optional peer. */
 import { HoldfastError } from "@holdfast/core";
 import type { EmbeddedDatabase, EmbeddedStatement } from "./embedded-store.js";
+import { codeOf } from "./engine.js";
 
 /** Loads a package, or says which one to install. */
 async function load<T>(name: string, what: string, from: () => Promise<T>): Promise<T> {
@@ -13,9 +14,7 @@ async function load<T>(name: string, what: string, from: () => Promise<T>): Prom
 }
 
 const isMissing = (error: unknown): boolean =>
-	/^(ERR_MODULE_NOT_FOUND|MODULE_NOT_FOUND|ERR_UNKNOWN_BUILTIN_MODULE)$/.test(
-		String((error as { code?: unknown }).code ?? ""),
-	);
+	/^(ERR_MODULE_NOT_FOUND|MODULE_NOT_FOUND|ERR_UNKNOWN_BUILTIN_MODULE)$/.test(codeOf(error));
 
 /** Which of SQLite's drivers. */
 export type SqliteDriver = "better-sqlite3" | "node:sqlite";
@@ -52,16 +51,23 @@ async function openNode(file: string): Promise<EmbeddedDatabase> {
 	};
 }
 
-/** Opens a database in a file, with better-sqlite3 if it is installed, else with Node's own. */
+/** Opens a database in a file, with better-sqlite3 if it is installed and was built for this Node, else with Node's own. */
 export async function openSqlite(file: string, driver: SqliteDriver | undefined): Promise<EmbeddedDatabase> {
 	if (driver === "node:sqlite") return openNode(file);
 	try {
 		return await openBetter(file);
 	} catch (error) {
-		if (driver === "better-sqlite3" || !isMissing((error as Error).cause)) throw error;
+		if (driver === "better-sqlite3" || !isUnusable(error)) throw error;
 		return openNode(file);
 	}
 }
+
+/** A package that is not there, or whose native half is missing or of another Node. */
+const isUnusable = (error: unknown): boolean =>
+	isMissing(error) ||
+	isMissing((error as Error).cause) ||
+	(error as { code?: unknown }).code === "ERR_DLOPEN_FAILED" ||
+	/locate the bindings file|NODE_MODULE_VERSION/.test((error as Error).message);
 
 /** node-postgres. */
 export const loadPg = async () => (await load("pg", "Postgres", () => import("pg"))).default;

@@ -1,6 +1,6 @@
 /** SQLite within the process: statements are prepared once and answer at once. */
 import type { Language } from "./engine.js";
-import type { Bound, Row, Statement, Steps } from "./statement.js";
+import type { Answers, Bound, Row, Statement, Steps } from "./statement.js";
 import { type Store, TransactionError } from "./store.js";
 
 /** A prepared statement, as better-sqlite3 and node:sqlite both have it. */
@@ -32,19 +32,28 @@ export class EmbeddedStore implements Store {
 	}
 
 	read<T>(steps: Steps<T>): T {
-		// One snapshot for all its statements.
-		const begun = !this.#database.isInTransaction();
-		if (begun) this.#one("begin", []);
+		let step = steps.next();
+		while (step.done !== true)
+			step = steps.next(step.value.length === 1 ? this.#all(step.value) : this.#together(step.value));
+		return step.value;
+	}
+
+	/** One snapshot for several statements. */
+	#together(statements: readonly Statement[]): Answers {
+		if (this.#database.isInTransaction()) return this.#all(statements);
+		this.#one("begin", []);
 		try {
-			return this.#drive(steps);
+			return this.#all(statements);
 		} finally {
-			if (begun && this.#database.isInTransaction()) this.#one("commit", []);
+			if (this.#database.isInTransaction()) this.#one("commit", []);
 		}
 	}
 
 	write<T>(steps: Steps<T>): T {
 		try {
-			return this.#drive(steps);
+			let step = steps.next();
+			while (step.done !== true) step = steps.next(this.#all(step.value));
+			return step.value;
 		} catch (error) {
 			// Some failures have rolled it back already; none leaves it open whether it was applied.
 			if (this.#database.isInTransaction()) this.#one("rollback", []);
@@ -62,11 +71,8 @@ export class EmbeddedStore implements Store {
 		this.#database.close();
 	}
 
-	#drive<T>(steps: Steps<T>): T {
-		let step = steps.next();
-		while (step.done !== true)
-			step = steps.next(step.value.map(({ text, values }: Statement) => this.#one(text, values)));
-		return step.value;
+	#all(statements: readonly Statement[]): Answers {
+		return statements.map(({ text, values }) => this.#one(text, values));
 	}
 
 	#one(text: string, values: readonly Bound[]): readonly Row[] {

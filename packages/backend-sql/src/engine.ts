@@ -1,10 +1,21 @@
 /** What differs between databases, named; everything else is said once, in the SQL that all of them speak. */
 import type { Bound, Statement } from "./statement.js";
 
-/** A table of pairs to join with, or a condition on two columns. */
+/** A table of pairs to join with, or a condition on columns. */
 export interface Fragment {
-	readonly text: string;
+	/** What tells its text from others of its kind: how many values it takes, or 0 where that is all the same. */
+	readonly size: number;
+	text(): string;
 	readonly values: readonly Bound[];
+}
+
+/** Rows to insert; those that exist get the `updated` columns, or stay as they are. */
+export interface Insertion {
+	readonly table: "scopes" | "entries" | "changes" | "events" | "writers";
+	readonly columns: readonly string[];
+	/** The column that is answered of each row that was added, where the database can. */
+	readonly returning?: string;
+	readonly conflict?: { readonly keys: readonly string[]; readonly updated: readonly string[] };
 }
 
 /** The type of a pair's first column. */
@@ -18,7 +29,7 @@ export interface Engine {
 	 * skipped, and missing rows are added in it.
 	 */
 	readonly locksRows: boolean;
-	/** How many rows or pairs one statement takes. Embedded, a prepared statement run again and again is faster than a wide one. */
+	/** How many rows one statement takes. Embedded, a prepared statement run again and again is faster than a wide one. */
 	readonly rowsAtOnce: number;
 	/** How many pairs one statement takes. */
 	readonly pairsAtOnce: number;
@@ -28,13 +39,24 @@ export interface Engine {
 	readonly begin: readonly string[];
 	/** What follows a select that locks rows, and leaves out those that are locked. */
 	readonly skipLocked: string;
+	/**
+	 * How to wait for a row that is held elsewhere: what follows the begin, and the select. `undefined`: a wait can't be bounded there, so
+	 * the row is asked for again and again.
+	 */
+	readonly waiting: { readonly begin: string; readonly lock: string } | undefined;
 	/** What identifiers are quoted with. */
 	readonly quote: string;
 	/** How the n-th value is written, counted from 1. */
 	placeholder(index: number): string;
 	/** What follows `values (…)`: rows that exist already get these columns; none: they stay. */
 	onConflict(keys: readonly string[], updated: readonly string[]): string;
-	/** A table of pairs, by the names of its two columns. */
+	/** What follows `insert into … (…)`. */
+	rows(insertion: Insertion, rows: readonly (readonly Bound[])[]): Fragment;
+	/** What follows an insert that answers a column of the rows that it added; empty where it can't. */
+	returning(column: string): string;
+	/** The condition that a column of text is one of these. */
+	isOneOf(column: string, values: readonly string[]): Fragment;
+	/** A table of pairs, by the names of its two columns; a third, `at`, counts them from 0. */
 	pairTable(first: PairOf, second: string, pairs: readonly (readonly [string | number, string])[]): Fragment;
 	/** The condition that two columns are one of these pairs. */
 	isPair(first: PairOf, second: string, pairs: readonly (readonly [string | number, string])[]): Fragment;
@@ -64,6 +86,7 @@ export class Language {
 	readonly engine: Engine;
 	readonly #tables: Record<string, string>;
 	readonly #rendered = new Map<string, string>();
+	readonly #shapes = new Map<unknown, string[]>();
 
 	constructor(engine: Engine, prefix: string, schema: string | undefined) {
 		this.engine = engine;
@@ -77,7 +100,7 @@ export class Language {
 	}
 
 	/**
-	 * A statement of a text with `{table}` for tables, `"name"` for names that are words of SQL, and `?` for values. Rendered once for each text, so
+	 * A statement of a text with `{table}` for tables, `{now}` for the clock, `"name"` for names that are words of SQL, and `?` for values. Rendered once for each text, so
 	 * texts must come in a bounded number of shapes.
 	 */
 	say(text: string, values: readonly Bound[] = [], commits = false): Statement {
@@ -91,30 +114,47 @@ export class Language {
 		return { text: rendered, values, commits };
 	}
 
+	/** The statements that begin a transaction which writes. */
+	begin(): Statement[] {
+		return this.engine.begin.map((text) => ({ ...this.say(text), begins: true }));
+	}
+
+	/**
+	 * The same for a text that is made of fragments: it is made once for each size of them.
+	 *
+	 * @param shape - what tells it from other texts: a name, or an object.
+	 */
+	shape(shape: unknown, { size, values }: Fragment, text: () => string): Statement {
+		// Wide ones differ too often to be kept.
+		if (size > 64) return { text: this.#render(text()), values };
+		let shapes = this.#shapes.get(shape);
+		if (shapes === undefined) {
+			shapes = [];
+			this.#shapes.set(shape, shapes);
+		}
+		shapes[size] ??= this.#render(text());
+		return { text: shapes[size], values };
+	}
+
 	/** Pairs that fit in one statement each. */
 	parts<T>(pairs: readonly T[]): readonly (readonly T[])[] {
 		return this.#split(pairs, this.engine.pairsAtOnce, () => 0);
 	}
 
-	/** Statements that insert rows; those that exist get the `updated` columns, or stay as they are. */
-	insert(
-		table: string,
-		columns: readonly string[],
-		rows: readonly (readonly Bound[])[],
-		conflict?: { readonly keys: readonly string[]; readonly updated: readonly string[] },
-	): readonly Statement[] {
-		const names = columns.map((column) => `"${column}"`).join(", ");
-		const row = `(${columns.map(() => "?").join(", ")})`;
-		const suffix =
-			conflict === undefined ? "" : ` ${this.engine.onConflict(conflict.keys, conflict.updated)}`;
-		const sizeOf = (values: readonly Bound[]): number =>
-			values.reduce<number>((sum, value) => sum + (typeof value === "string" ? value.length : 8), 0);
-		return this.#split(rows, this.engine.rowsAtOnce, sizeOf).map((part) =>
-			this.say(
-				`insert into {${table}} (${names}) values ${part.map(() => row).join(", ")}${suffix}`,
-				part.flat(),
-			),
-		);
+	/** Statements that insert rows. */
+	insert(insertion: Insertion, rows: readonly (readonly Bound[])[]): readonly Statement[] {
+		if (rows.length === 0) return [];
+		const { engine } = this;
+		return this.#split(rows, engine.rowsAtOnce, sizeOfRow).map((part) => {
+			const fragment = engine.rows(insertion, part);
+			return this.shape(insertion, fragment, () => {
+				const { table, columns, conflict, returning } = insertion;
+				const names = columns.map((column) => `"${column}"`).join(", ");
+				const suffix = conflict === undefined ? "" : engine.onConflict(conflict.keys, conflict.updated);
+				const answered = returning === undefined ? "" : engine.returning(returning);
+				return `insert into {${table}} (${names}) ${fragment.text()} ${suffix} ${answered}`;
+			});
+		});
 	}
 
 	#split<T>(items: readonly T[], most: number, sizeOf: (item: T) => number): readonly (readonly T[])[] {
@@ -136,13 +176,24 @@ export class Language {
 
 	#render(text: string): string {
 		let index = 0;
-		const { quote } = this.engine;
+		const { quote, now } = this.engine;
 		return text
+			.replaceAll("{now}", now)
 			.replace(/\{(\w+)\}/g, (_, name: string) => this.#tables[name] as string)
 			.replace(/\?/g, () => this.engine.placeholder(++index))
 			.replaceAll('"', quote);
 	}
 }
+
+const sizeOfRow = (row: readonly Bound[]): number =>
+	row.reduce<number>((sum, value) => sum + (typeof value === "string" ? value.length : 8), 0);
+
+/** Rows of values, written out. */
+export const valuesOf = ({ columns }: Insertion, rows: readonly (readonly Bound[])[]): Fragment => ({
+	size: rows.length,
+	text: () => `values ${rows.map(() => `(${columns.map(() => "?").join(", ")})`).join(", ")}`,
+	values: rows.length === 1 ? (rows[0] as readonly Bound[]) : rows.flat(),
+});
 
 // MariaDB takes 16 MiB in one packet by default, and escaping may double a text.
 const statementBytes = 4 * 2 ** 20;

@@ -40,14 +40,22 @@ export function failureOf(engine: Engine, error: unknown, batch: Batch): Failure
 	return { failed: "refused", message: `the database refused the commit: ${message}`, cause };
 }
 
-/** How a call that only asks fails. */
+/** How a call fails that no batch is answered by. */
 export function rejectionOf(engine: Engine, error: unknown): HoldfastError {
 	if (error instanceof HoldfastError) return error;
 	const cause = causeOf(error);
+	const message = messageOf(cause);
 	const refusal = engine.refusal(cause);
-	return refusal === undefined
-		? new HoldfastError("unavailable", `the database did not answer: ${messageOf(cause)}`, { cause })
-		: new HoldfastError(refusal === "full" ? "full" : "failed", `the database refused: ${messageOf(cause)}`, {
-				cause,
-			});
+	if (refusal === "full") return new HoldfastError("full", `the database has no room: ${message}`, { cause });
+	if (refusal === "read-only")
+		return new HoldfastError("failed", `the database may not be written: ${message}`, { cause });
+	return engine.isAnswer(cause) && !engine.isTransient(cause) && !engine.isDisconnect(cause)
+		? new HoldfastError("failed", `the database refused: ${message}`, { cause })
+		: new HoldfastError("unavailable", `the database did not answer: ${message}`, { cause });
+}
+
+/** The same as a value. What asking again can't mend (a missing driver, other tables, a wrong password) is told as refused. */
+export function failureOfCall(error: HoldfastError): Failure {
+	const refused = error.code === "failed" || error.code === "full" || error.code === "invalid-argument";
+	return { failed: refused ? "refused" : "unavailable", message: error.message, cause: error };
 }

@@ -4,5 +4,12 @@
  * @packageDocumentation
  */
 export type { SqliteDriver } from "./drivers.js";
-export type { SqlDatabaseOptions, SqlDialectOptions, SqlEngineOptions, SqlOptions } from "./options.js";
+export type {
+	RowLevelSecurity,
+	SqlDatabaseOptions,
+	SqlDialectOptions,
+	SqlEngineOptions,
+	SqlOptions,
+} from "./options.js";
+export { sqlSchema } from "./schema.js";
 export { sql } from "./sql.js";

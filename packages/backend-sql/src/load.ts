@@ -16,11 +16,13 @@ export function selectNamed(language: Language, batches: readonly Batch[]): read
 		for (const [key, needsValue] of namedKeys(batch)) (needsValue ? whole : heads).push([batch.scope, key]);
 	const select = (pairs: readonly [string, string][], columns: readonly string[]): readonly Statement[] =>
 		language.parts(pairs).map((part) => {
-			const { text, values } = language.engine.pairTable("scope", "key", part);
-			return language.say(
-				`select a."scope", ${list(columns)} from ${text} a join {scopes} s on s."scope" = a."scope"
-				join {entries} e on e."scope_id" = s."id" and e."key" = a."key"`,
-				values,
+			const table = language.engine.pairTable("scope", "key", part);
+			return language.shape(
+				columns,
+				table,
+				() =>
+					`select a."scope", ${list(columns)} from ${table.text()} a join {scopes} s on s."scope" = a."scope"
+					join {entries} e on e."scope_id" = s."id" and e."key" = a."key"`,
 			);
 		});
 	return [...select(whole, entryColumns), ...select(heads, headColumns)];
@@ -69,7 +71,7 @@ function more(
 				[id, limit],
 			),
 			take: (rows) => {
-				parts.timed = { entries: rows.map(parseEntry), more: rows.length === limit };
+				parts.timed = { entries: rows.map((row) => parseEntry(row)), more: rows.length === limit };
 			},
 		});
 	}
@@ -82,7 +84,7 @@ function more(
 				[id, from, to, count],
 			),
 			take: (rows) => {
-				parts.locks = rows.map(parseEntry);
+				parts.locks = rows.map((row) => parseEntry(row));
 			},
 		});
 	}

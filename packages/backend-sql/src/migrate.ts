@@ -5,7 +5,7 @@ import { Migrator } from "kysely/migration";
 import type { Language } from "./engine.js";
 import { entryColumns, recordColumns } from "./rows.js";
 import { scopeColumns } from "./scope-row.js";
-import { migrations, type Place } from "./tables.js";
+import { migrations, migratorTables, type Place } from "./tables.js";
 
 const expected: Readonly<Record<string, readonly string[]>> = {
 	scopes: scopeColumns,
@@ -47,15 +47,13 @@ export async function migrate(
 	if (!alter)
 		throw new HoldfastError(
 			"failed",
-			"the tables of Holdfast are missing or of another version, and this backend was told never to alter them: apply the SQL of docs/sql.md",
+			`the tables ${place.prefix}* are missing or of another version, and this backend was told never to alter them: apply schema/${engine.name}.sql of @holdfast/backend-sql, or what sqlSchema() answers`,
 			{ cause: missing },
 		);
 	const migrator = new Migrator({
 		db,
 		provider: { getMigrations: async () => migrations(engine, place) },
-		migrationTableName: `${place.prefix}migrations`,
-		migrationLockTableName: `${place.prefix}migrations_lock`,
-		...(place.schema === undefined ? {} : { migrationTableSchema: place.schema }),
+		...migratorTables(place),
 	});
 	// Processes that start at once trip over one another's tables, also over the migrator's own: whoever fails looks again.
 	for (let tries = 0; ; tries++) {

@@ -1,5 +1,5 @@
 /** MySQL 8 and MariaDB 10.6 or newer. */
-import { codeOf, type Engine, isNetworkError, type PairOf } from "./engine.js";
+import { codeOf, type Engine, isNetworkError, type PairOf, valuesOf } from "./engine.js";
 
 type Pair = readonly [string | number, string];
 
@@ -17,6 +17,7 @@ export const mysqlEngine: Engine = {
 	// Repeatable read would lock the gaps beside the rows, of other scopes too.
 	begin: ["set transaction isolation level read committed", "start transaction"],
 	skipLocked: "for update skip locked",
+	waiting: undefined,
 	quote: "`",
 	placeholder: () => "?",
 	onConflict: (keys, updated) =>
@@ -25,18 +26,30 @@ export const mysqlEngine: Engine = {
 				updated.length === 0 ? `"${column}" = "${column}"` : `"${column}" = values("${column}")`,
 			)
 			.join(", ")}`,
+	rows: valuesOf,
+	returning: () => "",
+	isOneOf: (column, values) => ({
+		size: values.length,
+		text: () => `${column} in (${values.map(() => "?").join(", ")})`,
+		values,
+	}),
 	pairTable: (first: PairOf, second: string, pairs: readonly Pair[]) => ({
-		text: `(${pairs
-			.map((_, i) =>
-				i === 0
-					? `select ${value(first)} as ${first}, cast(? as binary) as "${second}"`
-					: `select ${value(first)}, cast(? as binary)`,
-			)
-			.join(" union all ")})`,
+		size: pairs.length,
+		text: () =>
+			`(${pairs
+				.map((_, i) =>
+					i === 0
+						? `select ${value(first)} as ${first}, cast(? as binary) as "${second}", 0 as "at"`
+						: `select ${value(first)}, cast(? as binary), ${i}`,
+				)
+				.join(" union all ")})`,
 		values: pairs.flat(),
 	}),
+	// Rows of pairs would be compared with each row of the table: alternatives are looked up.
 	isPair: (first: PairOf, second: string, pairs: readonly Pair[]) => ({
-		text: `(${first}, "${second}") in (${pairs.map(() => `(${value(first)}, cast(? as binary))`).join(", ")})`,
+		size: pairs.length,
+		text: () =>
+			pairs.map(() => `(${first} = ${value(first)} and "${second}" = cast(? as binary))`).join(" or "),
 		values: pairs.flat(),
 	}),
 	isTransient: (error) =>

@@ -1,24 +1,19 @@
 /** A database, opened by its URL, by Kysely or by a dialect. */
 import { HoldfastError } from "@holdfast/core";
-import {
-	type Dialect,
-	type DialectAdapter,
-	Kysely,
-	MysqlAdapter,
-	MysqlDialect,
-	PostgresAdapter,
-	PostgresDialect,
-	SqliteAdapter,
-	SqliteDialect,
-} from "kysely";
+import { type Dialect, Kysely, MysqlDialect, PostgresDialect, SqliteDialect } from "kysely";
+import type { Pool } from "pg";
 import { loadMysql, loadPg, openSqlite } from "./drivers.js";
 import { EmbeddedStore } from "./embedded-store.js";
-import { type Engine, Language } from "./engine.js";
+import type { Engine, Language } from "./engine.js";
+import { engineOf, engines, languageOf } from "./engines.js";
+import { rejectionOf } from "./failure.js";
 import { migrate } from "./migrate.js";
 import { mysqlEngine } from "./mysql-engine.js";
 import type { SqlDatabaseOptions, SqlDialectOptions, SqlOptions } from "./options.js";
 import { postgresEngine } from "./postgres-engine.js";
 import { Listener } from "./postgres-listener.js";
+import { PostgresStore } from "./postgres-store.js";
+import { secureRows } from "./row-level-security.js";
 import { sqliteEngine } from "./sqlite-engine.js";
 import { KyselyStore, type Store } from "./store.js";
 
@@ -29,37 +24,13 @@ export interface Opened {
 	readonly listener?: Listener;
 }
 
-const engines = { sqlite: sqliteEngine, postgres: postgresEngine, mysql: mysqlEngine };
-
-/** Which database an adapter of Kysely's is for: by its class, or by its name where another copy of Kysely made it. */
-function engineOf(adapter: DialectAdapter): Engine {
-	const { name } = adapter.constructor;
-	if (adapter instanceof SqliteAdapter || /sqlite/i.test(name)) return sqliteEngine;
-	if (adapter instanceof PostgresAdapter || /postgres|pglite/i.test(name)) return postgresEngine;
-	if (adapter instanceof MysqlAdapter || /mysql/i.test(name)) return mysqlEngine;
-	throw new HoldfastError(
-		"invalid-argument",
-		`the dialect ${name} is not known: say which it speaks as, engine: "sqlite", "postgres" or "mysql"`,
-	);
+async function prepare(db: Kysely<unknown>, language: Language, options: SqlOptions): Promise<void> {
+	const { prefix = "holdfast_", schema, migrate: alter = true, rowLevelSecurity = false } = options;
+	await migrate(db, language, { prefix, schema }, alter);
+	if (rowLevelSecurity === false) return;
+	const { readers = [], writers = [] } = rowLevelSecurity === true ? {} : rowLevelSecurity;
+	await secureRows(db, language, { prefix, schema }, { readers, writers }, alter);
 }
-
-function languageOf(engine: Engine, { prefix = "holdfast_", schema }: SqlOptions): Language {
-	for (const [name, value] of Object.entries({ prefix, schema }))
-		if (value !== undefined && !/^[A-Za-z_]\w{0,40}$/.test(value))
-			throw new HoldfastError(
-				"invalid-argument",
-				`${name} must begin with a letter and have letters, digits and _ only, 41 at most: ${JSON.stringify(value)}`,
-			);
-	return new Language(engine, prefix, schema);
-}
-
-const prepare = (db: Kysely<unknown>, language: Language, options: SqlOptions): Promise<void> =>
-	migrate(
-		db,
-		language,
-		{ prefix: options.prefix ?? "holdfast_", schema: options.schema },
-		options.migrate ?? true,
-	);
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -93,31 +64,49 @@ async function openFile(file: string, options: SqlOptions): Promise<Opened> {
 	}
 }
 
+/** A pooler that knows only some parameters of a session refuses to start one with others. */
+const refusesOptions = (error: unknown): boolean =>
+	/unsupported startup parameter/i.test(error instanceof Error ? error.message : "");
+
 async function openPostgres(url: string, options: SqlOptions): Promise<Opened> {
 	const language = languageOf(postgresEngine, options);
 	const pg = await loadPg();
-	const pool = new pg.Pool({
-		connectionString: url,
-		max: options.connections ?? 10,
-		connectionTimeoutMillis: 5000,
-		keepAlive: true,
-		// Statements go out without waiting for the answers before.
-		pipeline: true,
-	});
-	// Without a listener a connection that breaks would end the process, in the pool or out of it.
-	pool.on("error", () => {});
-	pool.on("connect", (client) => client.on("error", () => {}));
-	const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+	const connect = (settings: string | undefined): Pool => {
+		const pool = new pg.Pool({
+			connectionString: url,
+			max: options.connections ?? 10,
+			connectionTimeoutMillis: 5000,
+			keepAlive: true,
+			// Statements go out without waiting for the answers before.
+			pipeline: true,
+			...(settings === undefined ? {} : { options: settings }),
+		});
+		// Without a listener a connection that breaks would end the process, in the pool or out of it.
+		pool.on("error", () => {});
+		pool.on("connect", (client) => client.on("error", () => {}));
+		return pool;
+	};
+	const prepareTables = (pool: Pool): Promise<void> =>
+		prepare(new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) }), language, options);
+	// Every statement goes by an index, and is planned once: a plan that was made while a table was small must not read all of it later.
+	let pool = connect("-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off");
+	let prepares = true;
 	try {
-		await prepare(db, language, options);
+		await prepareTables(pool).catch(async (error: unknown) => {
+			if (!refusesOptions(error)) throw error;
+			await pool.end();
+			pool = connect(undefined);
+			prepares = false;
+			await prepareTables(pool);
+		});
 	} catch (error) {
-		await db.destroy().catch(() => {});
+		await pool.end().catch(() => {});
 		throw error;
 	}
 	const channel = `${options.schema ?? ""}.${options.prefix ?? "holdfast_"}`;
 	return {
-		store: new KyselyStore(db, language, () => pool.end(), true),
-		listener: new Listener(() => new pg.Client({ connectionString: url, keepAlive: true }), db, channel),
+		store: new PostgresStore(pool, language, prepares),
+		listener: new Listener(() => new pg.Client({ connectionString: url, keepAlive: true }), pool, channel),
 	};
 }
 
@@ -142,11 +131,18 @@ async function openMysql(url: string, options: SqlOptions): Promise<Opened> {
 	return { store: new KyselyStore(db, language, close) };
 }
 
+/** An opening whose errors are typed. */
+const typed = (engine: Engine, opening: Promise<Opened>): Promise<Opened> =>
+	opening.catch((error: unknown) => {
+		throw rejectionOf(engine, error);
+	});
+
 /** Opens a database by its URL. */
-export function openUrl(url: string, options: SqlOptions): Promise<Opened> {
-	if (/^sqlite:/.test(url)) return openFile(url.replace(/^sqlite:(\/\/(?=\/))?/, ""), options);
-	if (/^postgres(ql)?:/.test(url)) return openPostgres(url, options);
-	if (/^(mysql|mariadb):/.test(url)) return openMysql(url, options);
+export async function openUrl(url: string, options: SqlOptions): Promise<Opened> {
+	if (/^sqlite:/.test(url))
+		return typed(sqliteEngine, openFile(url.replace(/^sqlite:(\/\/(?=\/))?/, ""), options));
+	if (/^postgres(ql)?:/.test(url)) return typed(postgresEngine, openPostgres(url, options));
+	if (/^(mysql|mariadb):/.test(url)) return typed(mysqlEngine, openMysql(url, options));
 	throw new HoldfastError(
 		"invalid-argument",
 		`the URL must begin with sqlite:, postgres:// or mysql://, not ${JSON.stringify(url.replace(/:.*/s, ":"))}`,
@@ -155,23 +151,30 @@ export function openUrl(url: string, options: SqlOptions): Promise<Opened> {
 
 /** Takes an application's Kysely. */
 export async function openDatabase(options: SqlDatabaseOptions): Promise<Opened> {
-	const { db, engine } = options;
-	const language = languageOf(
-		engine === undefined ? engineOf(db.getExecutor().adapter) : engines[engine],
-		options,
-	);
-	await prepare(db, language, options);
-	return { store: new KyselyStore(db, language, async () => {}) };
+	const { db } = options;
+	const engine = options.engine === undefined ? engineOf(db.getExecutor().adapter) : engines[options.engine];
+	const language = languageOf(engine, options);
+	const open = async (): Promise<Opened> => {
+		await prepare(db, language, options);
+		return { store: new KyselyStore(db, language, async () => {}) };
+	};
+	return typed(engine, open());
 }
 
-/** Makes a Kysely of a dialect. */
-export async function openDialect(options: SqlDialectOptions): Promise<Opened> {
-	const { dialect, engine } = options;
-	const language = languageOf(
-		engine === undefined ? engineOf((dialect as Dialect).createAdapter()) : engines[engine],
-		options,
-	);
-	const db = new Kysely<unknown>({ dialect });
-	await prepare(db, language, options);
-	return { store: new KyselyStore(db, language, () => db.destroy()) };
+/** Makes a Kysely of a dialect: one, however often it has to be tried, because closing it may close what the dialect was given. */
+export function dialectOpener(options: SqlDialectOptions): () => Promise<Opened> {
+	let db: Kysely<unknown> | undefined;
+	return async () => {
+		const { dialect } = options;
+		const engine =
+			options.engine === undefined ? engineOf((dialect as Dialect).createAdapter()) : engines[options.engine];
+		const language = languageOf(engine, options);
+		db ??= new Kysely<unknown>({ dialect });
+		const kysely = db;
+		const open = async (): Promise<Opened> => {
+			await prepare(kysely, language, options);
+			return { store: new KyselyStore(kysely, language, () => kysely.destroy()) };
+		};
+		return typed(engine, open());
+	};
 }

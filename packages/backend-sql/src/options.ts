@@ -2,6 +2,14 @@
 import type { Dialect, Kysely } from "kysely";
 import type { SqliteDriver } from "./drivers.js";
 
+/** Whom row-level security lets in; see {@link SqlOptions.rowLevelSecurity}. */
+export interface RowLevelSecurity {
+	/** Roles that may read the rows of the scope that their connection is bound to. Default: none is granted anything. */
+	readonly readers: readonly string[];
+	/** Roles that may also write entries of it by hand. Such a write leaves no record, and no watcher hears it. Default: none. */
+	readonly writers: readonly string[];
+}
+
 /** Options of {@link sql}, whatever the database. */
 export interface SqlOptions {
 	/** What the names of all tables begin with: letters, digits and `_`. Default `holdfast_`. */
@@ -24,6 +32,12 @@ export interface SqlOptions {
 	readonly synchronous?: "normal" | "full";
 	/** SQLite's driver. Default: better-sqlite3 if it is installed, else Node's own. */
 	readonly driver?: SqliteDriver;
+	/**
+	 * Postgres: installs policies by which a connection whose setting `holdfast.scope` names a scope has that scope's rows alone, and one of another role that
+	 * names none has no rows; the backend's own connections name none. `true` lets such roles read what they are granted; see
+	 * {@link RowLevelSecurity} for grants and for writing. Default: policies are left as they are.
+	 */
+	readonly rowLevelSecurity?: boolean | Partial<RowLevelSecurity>;
 	/** Milliseconds that are added to the database's clock, for tests of deadlines. */
 	readonly clockOffset?: () => number;
 }

@@ -1,9 +1,10 @@
 /** Batches of many scopes share transactions; no scope waits for another's. */
 import type { Batch, BatchAnswer, Failure, ScopeId } from "@holdfast/core";
-import { addScopes, commitPack, type Packed } from "./commit.js";
+import { commitPack, type Hint, type Packed } from "./commit.js";
 import { failureOf, remedy } from "./failure.js";
 import { ask, type Steps, toText } from "./statement.js";
 import type { Store } from "./store.js";
+import { addScopes } from "./write.js";
 
 type Answer = BatchAnswer | Failure;
 
@@ -42,19 +43,36 @@ export class Packs {
 	readonly #store: Store;
 	readonly #clockOffset: () => number;
 	readonly #tell: (packed: readonly Packed[]) => void;
+	readonly #hint: Hint | undefined;
 	// In order; a scope that is in a transaction waits for its end.
 	#waiting: Job[] = [];
 	readonly #busy = new Set<ScopeId>();
 	readonly #most: number;
+	/** How many may wait for a row's lock. */
+	readonly #line: number;
 	#running = 0;
+	#inLine = 0;
 	#pumps = false;
 
-	/** @param tell - Is given what was committed, before its answers are. */
-	constructor(store: Store, clockOffset: () => number, tell: (packed: readonly Packed[]) => void) {
+	/**
+	 * @param tell - Is given what was committed, before its answers are.
+	 * @param hint - What other processes are told behind a commit.
+	 */
+	constructor(
+		store: Store,
+		clockOffset: () => number,
+		tell: (packed: readonly Packed[]) => void,
+		hint: Hint | undefined,
+	) {
+		this.#hint = hint;
 		this.#store = store;
 		this.#clockOffset = clockOffset;
 		this.#tell = tell;
-		this.#most = store.language.engine.locksRows ? packsAtOnce : 1;
+		const { language, connections = packsAtOnce } = store;
+		this.#most = language.engine.locksRows
+			? Math.max(1, Math.min(packsAtOnce, Math.ceil(connections / 2)))
+			: 1;
+		this.#line = Math.min(packsAtOnce, Math.floor((store.connections ?? 0) / 2));
 	}
 
 	/** Commits a batch. */
@@ -107,13 +125,13 @@ export class Packs {
 		if (this.#waiting.length > 0) this.#soon();
 	}
 
-	async #run(pack: readonly Job[], until: number): Promise<void> {
+	async #run(pack: readonly Job[], until: number, waits = false): Promise<void> {
 		const { engine } = this.#store.language;
 		for (let tries = 0; ; tries++) {
 			try {
 				const batches = pack.map(({ batch }) => batch);
 				const packed = await this.#store.write(
-					commitPack(this.#store.language, batches, this.#clockOffset()),
+					commitPack(this.#store.language, batches, this.#clockOffset(), { waits, hint: this.#hint }),
 				);
 				this.#tell(packed.filter((one) => one !== undefined));
 				const left: Job[] = [];
@@ -140,14 +158,23 @@ export class Packs {
 		}
 	}
 
-	/** Rows that were not to be had: added if they are missing, else tried again, without holding up the pack that they were in. */
+	/** Rows that were not to be had: added if they are missing, else waited for, without holding up the pack that they were in. */
 	#later(jobs: readonly Job[], until: number): void {
 		const again = async (left: readonly Job[]): Promise<void> => {
 			const fresh = left.filter(({ missed }) => missed === 0);
-			if (fresh.length > 0) await this.#prepare(fresh);
+			const added = fresh.length > 0 ? await this.#prepare(fresh) : undefined;
 			const open = left.filter(({ batch }) => this.#busy.has(batch.scope));
 			for (const job of open) job.missed++;
-			if (open.length > 0) await this.#run(open, until);
+			if (this.#store.language.engine.waiting === undefined) {
+				if (open.length > 0) await this.#run(open, until);
+				return;
+			}
+			const isNew = ({ batch }: Job): boolean => added?.has(batch.scope) === true;
+			const found = open.filter(isNew);
+			await Promise.all([
+				found.length > 0 ? this.#run(found, until) : undefined,
+				...open.filter((job) => !isNew(job)).map((job) => this.#wait(job, until)),
+			]);
 		};
 		const fail = (left: readonly Job[]) => (error: unknown) => {
 			for (const job of left)
@@ -167,8 +194,22 @@ export class Packs {
 		}
 	}
 
-	/** Adds the rows of new scopes, each at once committed: rows that are added in a transaction deadlock with those that it locks. */
-	async #prepare(jobs: readonly Job[]): Promise<void> {
+	/** Tries a scope whose row is held elsewhere: in line for its lock while few do so, since each takes a connection, else now and then. */
+	async #wait(job: Job, until: number): Promise<void> {
+		const waits = this.#inLine < this.#line;
+		if (waits) this.#inLine++;
+		try {
+			await this.#run([job], until, waits);
+		} finally {
+			if (waits) this.#inLine--;
+		}
+	}
+
+	/**
+	 * Adds the rows of new scopes, each at once committed: rows that are added in a transaction deadlock with those that it locks. Answers which
+	 * were added, where the database says so.
+	 */
+	async #prepare(jobs: readonly Job[]): Promise<ReadonlySet<ScopeId>> {
 		const { language } = this.#store;
 		const idle = jobs.filter(({ batch }) => batch.commits.length === 0);
 		const writing = jobs.filter(({ batch }) => batch.commits.length > 0);
@@ -193,7 +234,10 @@ export class Packs {
 			language,
 			writing.map(({ batch }) => batch.scope),
 		);
-		for (const statement of missing) await this.#store.read(ask(statement));
+		const added = new Set<ScopeId>();
+		for (const statement of missing)
+			for (const row of await this.#store.read(ask(statement))) added.add(toText(row.scope));
+		return added;
 	}
 }
 
@@ -201,11 +245,13 @@ function* existing(
 	language: Store["language"],
 	scopes: readonly ScopeId[],
 ): Steps<{ readonly scopes: ReadonlySet<string>; readonly now: number }> {
+	const these = language.engine.isOneOf('s."scope"', scopes);
 	const rows = yield* ask(
-		language.say(
-			`select s."scope", ${language.engine.now} as "now" from (select 1 as "one") o
-			left join {scopes} s on s."scope" in (${scopes.map(() => "?").join(", ")})`,
-			scopes,
+		language.shape(
+			"existing",
+			these,
+			() => `select s."scope", {now} as "now" from (select 1 as "one") o
+			left join {scopes} s on ${these.text()}`,
 		),
 	);
 	return {

@@ -1,26 +1,38 @@
 /** Postgres, 12 or newer, and what speaks as it does. */
-import { codeOf, type Engine, type Fragment, isNetworkError, type PairOf } from "./engine.js";
+import { codeOf, type Engine, type Insertion, isNetworkError, type PairOf } from "./engine.js";
+import type { Bound } from "./statement.js";
 
 type Pair = readonly [string | number, string];
 
 // Arrays: one text of a statement for any number of pairs.
 const unnest = (first: PairOf): string => `unnest(?::${first === "scope" ? "text" : "bigint"}[], ?::text[])`;
 
-const arrays = (pairs: readonly Pair[]): Fragment["values"] => [
+const arrays = (pairs: readonly Pair[]): readonly Bound[] => [
 	pairs.map(([one]) => one),
 	pairs.map(([, other]) => other),
 ];
+
+const numbers =
+	/^(scope_id|head|floor|sequence|revision|previous|.*_(head|revision|events|count)|keep_changes)$/;
+const instants = /^(time|until|deadline|.*_(at|age|expiry|oldest))$/;
+
+const typeOf = (table: Insertion["table"], column: string): string => {
+	if (column === "quiet") return "smallint";
+	if (instants.test(column)) return "double precision";
+	return numbers.test(column) || (table === "scopes" && column === "id") ? "bigint" : "text";
+};
 
 /** How the store speaks to Postgres. */
 export const postgresEngine: Engine = {
 	name: "postgres",
 	locksRows: true,
-	rowsAtOnce: 500,
+	rowsAtOnce: 10_000,
 	pairsAtOnce: 10_000,
 	// now() is when the transaction started, which may be before it got its locks.
 	now: "floor(extract(epoch from clock_timestamp()) * 1000)::float8",
 	begin: ["begin isolation level read committed"],
 	skipLocked: "for update skip locked",
+	waiting: { begin: "set local lock_timeout = '1s'", lock: "for update" },
 	quote: '"',
 	placeholder: (index) => `$${index}`,
 	onConflict: (keys, updated) =>
@@ -29,16 +41,28 @@ export const postgresEngine: Engine = {
 				? "nothing"
 				: `update set ${updated.map((column) => `"${column}" = excluded."${column}"`).join(", ")}`
 		}`,
+	rows: ({ table, columns }, rows) => ({
+		size: 0,
+		text: () =>
+			`select * from unnest(${columns.map((column) => `?::${typeOf(table, column)}[]`).join(", ")})`,
+		values: columns.map((_, i) => rows.map((row) => row[i] as string | number | null)),
+	}),
+	returning: (column) => `returning "${column}"`,
+	isOneOf: (column, values) => ({ size: 0, text: () => `${column} = any(?::text[])`, values: [values] }),
 	pairTable: (first, second, pairs) => ({
-		text: `(select * from ${unnest(first)} as pair(${first}, "${second}"))`,
+		size: 0,
+		text: () =>
+			`(select ${first}, "${second}", n - 1 as "at" from ${unnest(first)} with ordinality as pair(${first}, "${second}", n))`,
 		values: arrays(pairs),
 	}),
 	isPair: (first, second, pairs) => ({
-		text: `(${first}, "${second}") in (select * from ${unnest(first)})`,
+		size: 0,
+		text: () => `(${first}, "${second}") in (select * from ${unnest(first)})`,
 		values: arrays(pairs),
 	}),
-	// Serialisation failure, deadlock, lock not available, and a unique key that another transaction took meanwhile.
-	isTransient: (error) => /^(40001|40P01|55P03|23505)$/.test(codeOf(error)),
+	// Serialisation failure, deadlock, lock not available, a unique key that another transaction took meanwhile, and a prepared statement that
+	// a pooler left on another connection: the store prepares none from then on.
+	isTransient: (error) => /^(40001|40P01|55P03|23505|26000|42P05)$/.test(codeOf(error)),
 	// Class 08 and 57P: the server goes down, or ended the session.
 	isDisconnect: (error) => isNetworkError(error) || /^(08|57P|53300)/.test(codeOf(error)),
 	isAnswer: (error) => /^[0-9A-Z]{5}$/.test(codeOf(error)) && !/^(08|57P)/.test(codeOf(error)),

@@ -1,7 +1,8 @@
 /** LISTEN and NOTIFY: a hint after the commit, on connections of their own, that somebody changed something. */
 import { createHash, randomUUID } from "node:crypto";
 import type { ScopeId } from "@holdfast/core";
-import { CompiledQuery, type Kysely } from "kysely";
+import type { Pool } from "pg";
+import type { Statement } from "./statement.js";
 
 /** As much of node-postgres' client as is needed. */
 interface Client {
@@ -16,6 +17,8 @@ interface Client {
 export interface Heard {
 	hint(scopes: readonly ScopeId[] | "any"): void;
 	listening(hears: boolean): void;
+	/** Hints are sent and don't arrive. */
+	deaf(): void;
 	readonly isWatched: boolean;
 }
 
@@ -26,10 +29,12 @@ const payloadBytes = 7500;
 const deafAfter = 2000;
 const beatEvery = 15_000;
 
+class Deaf extends Error {}
+
 /** Hears and sends hints of one backend. */
 export class Listener {
 	readonly #connect: () => Client;
-	readonly #db: Kysely<unknown>;
+	readonly #pool: Pool;
 	readonly #channel: string;
 	readonly #self = randomUUID();
 	#heard: Heard | undefined;
@@ -37,13 +42,12 @@ export class Listener {
 	#timer: ReturnType<typeof setTimeout> | undefined;
 	#echo: (() => void) | undefined;
 	#failures = 0;
+	#unheard = 0;
 	#closed = false;
-	#dirty = new Set<ScopeId>();
-	#sending = false;
 
-	constructor(connect: () => Client, db: Kysely<unknown>, place: string) {
+	constructor(connect: () => Client, pool: Pool, place: string) {
 		this.#connect = connect;
-		this.#db = db;
+		this.#pool = pool;
 		// A channel's name has 63 bytes at most.
 		this.#channel = `holdfast_${createHash("sha256").update(place).digest("hex").slice(0, 32)}`;
 	}
@@ -55,10 +59,18 @@ export class Listener {
 		void this.#open();
 	}
 
-	/** Sends a hint; what comes while one is under way goes with the next. */
-	send(scopes: Iterable<ScopeId>): void {
-		for (const scope of scopes) this.#dirty.add(scope);
-		if (!this.#sending && this.#dirty.size > 0) void this.#flush();
+	/** What to say behind a commit, on its connection: a hint within the transaction would have all that write wait for one another. */
+	hint(scopes: readonly ScopeId[]): Statement {
+		const list = scopes.join(" ");
+		const payload = `${this.#self} ${Buffer.byteLength(list) > payloadBytes ? "" : list}`;
+		return { text: "select pg_notify($1, $2)", values: [this.#channel, payload], hints: true };
+	}
+
+	/** Sends a hint by itself. */
+	send(scopes: readonly ScopeId[]): void {
+		const { text, values } = this.hint(scopes);
+		// Who watches looks at heads now and then, too.
+		this.#pool.query(text, [...values]).catch(() => {});
 	}
 
 	async close(): Promise<void> {
@@ -67,23 +79,6 @@ export class Listener {
 		const client = this.#client;
 		this.#client = undefined;
 		await client?.end().catch(() => {});
-	}
-
-	async #flush(): Promise<void> {
-		this.#sending = true;
-		while (this.#dirty.size > 0 && !this.#closed) {
-			const scopes = [...this.#dirty].join(" ");
-			this.#dirty.clear();
-			const list = Buffer.byteLength(scopes) > payloadBytes ? "" : scopes;
-			try {
-				await this.#db.executeQuery(
-					CompiledQuery.raw("select pg_notify($1, $2)", [this.#channel, `${this.#self} ${list}`]),
-				);
-			} catch {
-				// Who watches looks at heads now and then, too.
-			}
-		}
-		this.#sending = false;
 	}
 
 	async #open(): Promise<void> {
@@ -115,7 +110,10 @@ export class Listener {
 			this.#failures = 0;
 			this.#heard?.listening(true);
 			this.#beat(client, lost);
-		} catch {
+			this.#unheard = 0;
+		} catch (error) {
+			// Once may be a server that is slow.
+			if (error instanceof Deaf && this.#client === client && ++this.#unheard === 2) this.#heard?.deaf();
 			lost();
 		}
 	}
@@ -125,7 +123,7 @@ export class Listener {
 		let timer: ReturnType<typeof setTimeout> | undefined;
 		const heard = new Promise<void>((resolve, reject) => {
 			this.#echo = resolve;
-			timer = setTimeout(() => reject(new Error("no notification came back")), deafAfter);
+			timer = setTimeout(() => reject(new Deaf("no notification came back")), deafAfter);
 		});
 		heard.catch(() => {});
 		try {

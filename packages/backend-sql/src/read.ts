@@ -19,6 +19,11 @@ import { ask, type Row, type Steps, toNullable, toNumber, toText } from "./state
 
 const scopePart = 's."head", s."events_head", s."time" as "seen", s."ends_at", s."due_at"';
 const entryPart = entryColumns.map((column) => `e."${column}"`).join(", ");
+// Who asks for a key knows it.
+const restPart = entryColumns
+	.slice(1)
+	.map((column) => `e."${column}"`)
+	.join(", ");
 const recordPart = recordColumns.map((column) => `c."${column}" as "${column}"`).join(", ");
 
 interface Seen {
@@ -50,31 +55,40 @@ export function* readEntries(
 	asks: readonly ReadAsk[],
 	clockOffset: number,
 ): Steps<readonly ReadAnswer[]> {
-	const pairs = new Map<string, [string, string]>();
+	const pairs: [string, string][] = [];
 	for (const { scope, keys } of asks)
-		for (const key of keys.length === 0 ? [""] : keys) pairs.set(`${scope}\0${key}`, [scope, key]);
-	const statements = language.parts([...pairs.values()]).map((part) => {
-		const { text, values } = language.engine.pairTable("scope", "key", part);
-		return language.say(
-			`select a."scope", ${scopePart}, ${entryPart}, ${language.engine.now} as "now" from ${text} a
-			left join {scopes} s on s."scope" = a."scope"
-			left join {entries} e on e."scope_id" = s."id" and e."key" = a."key"`,
-			values,
+		if (keys.length === 0) pairs.push([scope, ""]);
+		else for (const key of keys) pairs.push([scope, key]);
+	const parts = language.parts(pairs);
+	const answers = yield parts.map((part) => {
+		const table = language.engine.pairTable("scope", "key", part);
+		return language.shape(
+			"read entries",
+			table,
+			() =>
+				`select a."at", ${scopePart}, ${restPart}, {now} as "now" from ${table.text()} a
+				left join {scopes} s on s."scope" = a."scope"
+				left join {entries} e on e."scope_id" = s."id" and e."key" = a."key"`,
 		);
 	});
-	const seen = new Map<ScopeId, Seen>();
-	const entries = new Map<string, Entry>();
-	for (const row of (yield statements).flat()) {
-		const scope = toText(row.scope);
-		const now = see(row, clockOffset);
-		seen.set(scope, now);
-		if (row.revision === null || now.over) continue;
-		const entry = parseEntry(row);
-		if (isLive(entry, now.now)) entries.set(`${scope}\0${entry.key}`, entry);
+	// A row for each pair, in any order.
+	const rows: Row[] = new Array(pairs.length);
+	let before = 0;
+	for (const [i, part] of parts.entries()) {
+		for (const row of answers[i] ?? []) rows[before + toNumber(row.at)] = row;
+		before += part.length;
 	}
-	return asks.map(({ scope, keys }): ReadAnswer => {
-		const { head, now, next } = seen.get(scope) as Seen;
-		return { head, now, next, entries: keys.map((key) => entries.get(`${scope}\0${key}`) ?? null) };
+	let at = 0;
+	return asks.map(({ keys }): ReadAnswer => {
+		const first = see(rows[at] as Row, clockOffset);
+		if (keys.length === 0) at++;
+		const entries = keys.map((key): Entry | null => {
+			const row = rows[at++] as Row;
+			if (row.revision === null || first.over) return null;
+			const entry = parseEntry(row, key);
+			return isLive(entry, first.now) ? entry : null;
+		});
+		return { head: first.head, now: first.now, next: first.next, entries };
 	});
 }
 
@@ -103,7 +117,7 @@ export function* listEntries(
 		const range = to === null ? "" : ' and e."key" < ?';
 		const rows = yield* ask(
 			language.say(
-				`select ${scopePart}, ${entryPart}, ${language.engine.now} as "now" from (select 1 as "one") o
+				`select ${scopePart}, ${entryPart}, {now} as "now" from (select 1 as "one") o
 				left join {scopes} s on s."scope" = ?
 				left join {entries} e on e."scope_id" = s."id" and e."key" >= ?${range}
 				order by e."key" limit ?`,
@@ -145,7 +159,7 @@ export function* readLog(
 		const range = newest ? 'c."revision" > ? and c."revision" < ?' : 'c."revision" > ?';
 		const rows = yield* ask(
 			language.say(
-				`select ${scopePart}, s."keep_${of}_age" as "keep_age", ${recordPart}, ${language.engine.now} as "now"
+				`select ${scopePart}, s."keep_${of}_age" as "keep_age", ${recordPart}, {now} as "now"
 				from (select 1 as "one") o left join {scopes} s on s."scope" = ?
 				left join {${of}} c on c."scope_id" = s."id" and ${range}
 				order by c."revision"${newest ? " desc" : ""} limit ?`,
@@ -195,7 +209,7 @@ export function* listScopes(
 ): Steps<ScopePage> {
 	const from = after === null || Buffer.compare(Buffer.from(after), Buffer.from(prefix)) < 0 ? prefix : after;
 	const compare = from === after ? ">" : ">=";
-	const [clock] = yield* ask(language.say(`select ${language.engine.now} as "now"`));
+	const [clock] = yield* ask(language.say('select {now} as "now"'));
 	const now = toNumber(clock?.now) + clockOffset;
 	const which = due
 		? 's."due_at" is not null and s."due_at" <= ?'
@@ -225,14 +239,10 @@ export function* readHeads(
 ): Steps<ReadonlyMap<ScopeId, number>> {
 	const heads = new Map<ScopeId, number>();
 	const statements = [];
-	// One at a time would be many statements where nothing is gained by it.
 	for (let i = 0; i < scopes.length; i += 200) {
-		const part = scopes.slice(i, i + 200);
+		const these = language.engine.isOneOf('"scope"', scopes.slice(i, i + 200));
 		statements.push(
-			language.say(
-				`select "scope", "head" from {scopes} where "scope" in (${part.map(() => "?").join(", ")})`,
-				part,
-			),
+			language.shape("heads", these, () => `select "scope", "head" from {scopes} where ${these.text()}`),
 		);
 	}
 	for (const row of (yield statements).flat()) heads.set(toText(row.scope), toNumber(row.head));

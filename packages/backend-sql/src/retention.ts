@@ -4,7 +4,7 @@ import type { Language } from "./engine.js";
 import { ask, type Steps, toNumber } from "./statement.js";
 
 /** How many records, and other things, go in one transaction at most. */
-const batchLimit = 1000;
+export const batchLimit = 1000;
 
 /** One log, as its scope's row knows it. */
 export interface LogSize {

@@ -7,6 +7,7 @@ import {
 	type EventFact,
 	type Json,
 	type LogRecord,
+	type Refused,
 	storedValue,
 	type Value,
 	type WriterMemory,
@@ -45,8 +46,8 @@ const formatMetadata = (metadata: Json | undefined): string | null =>
 	metadata === undefined ? null : JSON.stringify(metadata);
 
 /** An entry of its row; without the value's column its value is not to be looked at. */
-export const parseEntry = (row: Row): Entry => ({
-	key: toText(row.key),
+export const parseEntry = (row: Row, key = toText(row.key)): Entry => ({
+	key,
 	value: row.value === undefined ? unread : storedValue(toText(row.value)),
 	revision: toNumber(row.revision),
 	createdRevision: toNumber(row.created_revision),
@@ -136,34 +137,48 @@ export const recordSize = (row: Row): number => toText(row.changes).length + toT
 // JSON has no -0.
 const formatNumber = (number: number): number | string => (Object.is(number, -0) ? "-0" : number);
 
+/** An outcome as it is stored: most are two small numbers, how far above the one before it, and how many changes. */
+type StoredOutcome =
+	| readonly [above: number, changes: number, ...numbers: (number | string)[]]
+	| StoredRefusal;
+
+type StoredRefusal = Omit<Refused, "entry"> & {
+	readonly entry: (Omit<Entry, "value"> & { readonly value: string }) | null;
+};
+
 /** An answer as a writer is remembered by. */
-export const formatAnswer = (answer: BatchAnswer): string =>
-	JSON.stringify({
-		...answer,
-		outcomes: answer.outcomes.map((outcome) =>
-			outcome.ok
-				? { ...outcome, numbers: outcome.numbers.map(formatNumber) }
-				: {
-						...outcome,
-						entry: outcome.entry === null ? null : { ...outcome.entry, value: outcome.entry.value.text },
-					},
-		),
+export function formatAnswer({ head, now, next, outcomes }: BatchAnswer): string {
+	let before = head;
+	const stored = outcomes.map((outcome): StoredOutcome => {
+		if (!outcome.ok) {
+			const { entry } = outcome;
+			return { ...outcome, entry: entry === null ? null : { ...entry, value: entry.value.text } };
+		}
+		const above = outcome.revision - before;
+		before = outcome.revision;
+		return [above, outcome.changes, ...outcome.numbers.map(formatNumber)];
 	});
+	return JSON.stringify({ head, now, next, outcomes: stored });
+}
 
 function parseAnswer(text: string): BatchAnswer {
-	const answer = JSON.parse(text) as BatchAnswer;
+	const { outcomes, ...answer } = JSON.parse(text) as Omit<BatchAnswer, "outcomes"> & {
+		readonly outcomes: readonly StoredOutcome[];
+	};
+	let revision = answer.head;
 	return {
 		...answer,
-		outcomes: answer.outcomes.map((outcome): CommitOutcome => {
-			if (outcome.ok) return { ...outcome, numbers: outcome.numbers.map(Number) };
-			if (outcome.entry === null) return outcome;
-			const { value, ...rest } = outcome.entry as Omit<Entry, "value" | "metadata"> & {
-				readonly value: unknown;
-				readonly metadata?: Json;
-			};
+		outcomes: outcomes.map((stored): CommitOutcome => {
+			if (!("ok" in stored)) {
+				const [above, changes, ...numbers] = stored;
+				revision += above;
+				return { ok: true, revision, changes, numbers: numbers.map(Number) };
+			}
+			const { entry } = stored;
 			return {
-				...outcome,
-				entry: { ...rest, value: storedValue(value as string), metadata: rest.metadata },
+				...stored,
+				entry:
+					entry === null ? null : { ...entry, value: storedValue(entry.value), metadata: entry.metadata },
 			};
 		}),
 	};
@@ -174,5 +189,8 @@ export const parseWriter = (row: Row): WriterMemory => ({
 	sequence: toNumber(row.sequence),
 	id: toText(row.first_id),
 	until: toNumber(row.until),
-	answer: parseAnswer(toText(row.answer)),
+	// Seldom looked at: only for a batch that was sent again.
+	get answer() {
+		return parseAnswer(toText(row.answer));
+	},
 });

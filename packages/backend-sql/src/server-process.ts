@@ -50,7 +50,8 @@ export class ServerProcess {
 
 	/** Starts the server, and waits until it answers. */
 	async start(program: string, args: readonly string[], answers: () => Promise<unknown>): Promise<void> {
-		const server = spawn(program, args, { stdio: "ignore", cwd: this.folder, ...this.#as });
+		const run = (): ChildProcess => spawn(program, args, { stdio: "ignore", cwd: this.folder, ...this.#as });
+		let server = run();
 		this.#process = server;
 		const until = performance.now() + 30_000;
 		for (;;)
@@ -58,8 +59,12 @@ export class ServerProcess {
 				await answers();
 				return;
 			} catch (error) {
-				if (server.exitCode !== null || performance.now() > until) throw error;
+				if (performance.now() > until) throw error;
 				await new Promise((resolve) => setTimeout(resolve, 30));
+				if (server.exitCode === null) continue;
+				// The workers of one that was killed may still hold its memory: it refuses to start until they have noticed.
+				server = run();
+				this.#process = server;
 			}
 	}
 

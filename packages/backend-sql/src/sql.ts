@@ -1,7 +1,7 @@
 /** The factory. */
 import type { Backend } from "@holdfast/core";
 import { SqlBackend } from "./backend.js";
-import { openDatabase, openDialect, openUrl } from "./opened.js";
+import { dialectOpener, openDatabase, openUrl } from "./opened.js";
 import type { SqlDatabaseOptions, SqlDialectOptions, SqlOptions } from "./options.js";
 
 /**
@@ -26,7 +26,7 @@ export function sql(
 ): Backend {
 	if (typeof where !== "string") {
 		const traits = { reach: "network", durable: true } as const;
-		return new SqlBackend(() => ("db" in where ? openDatabase(where) : openDialect(where)), traits, where);
+		return new SqlBackend("db" in where ? () => openDatabase(where) : dialectOpener(where), traits, where);
 	}
 	const inMemory = /^sqlite:(:memory:)?$/.test(where);
 	const reach = inMemory ? "process" : where.startsWith("sqlite:") ? "device" : "network";

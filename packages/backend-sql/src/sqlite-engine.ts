@@ -1,5 +1,5 @@
 /** SQLite, 3.42 or newer. */
-import { codeOf, type Engine, type Fragment, isNetworkError, type PairOf } from "./engine.js";
+import { codeOf, type Engine, type Fragment, isNetworkError, type PairOf, valuesOf } from "./engine.js";
 
 type Pair = readonly [string | number, string];
 
@@ -20,6 +20,7 @@ export const sqliteEngine: Engine = {
 	// A transaction that began by reading can't become one that writes while another writes.
 	begin: ["begin immediate"],
 	skipLocked: "",
+	waiting: undefined,
 	quote: '"',
 	placeholder: () => "?",
 	onConflict: (keys, updated) =>
@@ -28,12 +29,22 @@ export const sqliteEngine: Engine = {
 				? "nothing"
 				: `update set ${updated.map((column) => `"${column}" = excluded."${column}"`).join(", ")}`
 		}`,
+	rows: valuesOf,
+	returning: () => "",
+	isOneOf: (column, values) => ({
+		size: values.length,
+		text: () => `${column} in (${values.map(() => "?").join(", ")})`,
+		values,
+	}),
 	pairTable: (first: PairOf, second: string, pairs: readonly Pair[]): Fragment => ({
-		text: `(${pairs.map((_, i) => (i === 0 ? `select ? as ${first}, ? as "${second}"` : "select ?, ?")).join(" union all ")})`,
+		size: pairs.length,
+		text: () =>
+			`(${pairs.map((_, i) => (i === 0 ? `select ? as ${first}, ? as "${second}", 0 as "at"` : `select ?, ?, ${i}`)).join(" union all ")})`,
 		values: pairs.flat(),
 	}),
 	isPair: (first: PairOf, second: string, pairs: readonly Pair[]): Fragment => ({
-		text: pairs.map(() => `(${first} = ? and "${second}" = ?)`).join(" or "),
+		size: pairs.length,
+		text: () => pairs.map(() => `(${first} = ? and "${second}" = ?)`).join(" or "),
 		values: pairs.flat(),
 	}),
 	isTransient: (error) =>

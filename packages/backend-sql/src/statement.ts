@@ -7,8 +7,12 @@ export type Bound = string | number | null | readonly (string | number | null)[]
 export interface Statement {
 	readonly text: string;
 	readonly values: readonly Bound[];
+	/** It begins the transaction. */
+	readonly begins?: boolean;
 	/** It ends the transaction: if its answer is lost, nobody knows what was applied. */
 	readonly commits?: boolean;
+	/** It follows the transaction's end, and nothing depends on its answer. */
+	readonly hints?: boolean;
 }
 
 /** A row of an answer. */

@@ -1,6 +1,6 @@
 /** How the store's logic reaches its database. */
 import type { Soon } from "@holdfast/core";
-import { CompiledQuery, type Kysely } from "kysely";
+import { CompiledQuery, type ControlledTransaction, type Kysely } from "kysely";
 import type { Language } from "./engine.js";
 import type { Row, Statement, Steps } from "./statement.js";
 
@@ -18,6 +18,8 @@ export class TransactionError extends Error {
 /** A database. */
 export interface Store {
 	readonly language: Language;
+	/** How many connections it has at most; absent: nobody knows. */
+	readonly connections?: number;
 	/** Runs steps that only read. */
 	read<T>(steps: Steps<T>): Soon<T>;
 	/** Runs steps that begin a transaction first and end it last; fails with a {@link TransactionError}. */
@@ -25,21 +27,38 @@ export interface Store {
 	close(): Promise<void>;
 }
 
-const rolledBack = new Error("the database rolled the transaction back");
+/** A connection that has a transaction, or is about to. */
+interface Session {
+	one(statement: Statement): Promise<readonly Row[]>;
+	rollback(): Promise<unknown>;
+}
+
+const run = async (db: Kysely<unknown>, { text, values }: Statement): Promise<readonly Row[]> =>
+	(await db.executeQuery<Row>(CompiledQuery.raw(text, [...values]))).rows;
+
+/** A transaction that the driver itself began: its first statement and its last are the driver's. */
+const sessionOf = (transaction: ControlledTransaction<unknown>): Session => ({
+	async one(statement) {
+		if (statement.begins) return [];
+		if (!statement.commits) return run(transaction, statement);
+		await transaction.commit().execute();
+		return [];
+	},
+	rollback: async () => transaction.isCommitted || transaction.rollback().execute(),
+});
 
 /** Any database, through Kysely. */
 export class KyselyStore implements Store {
 	readonly language: Language;
+	readonly connections?: number;
 	readonly #db: Kysely<unknown>;
 	readonly #close: () => Promise<void>;
-	readonly #together: boolean;
 
-	/** @param together - Whether the driver sends statements without waiting for the answers before. */
-	constructor(db: Kysely<unknown>, language: Language, close: () => Promise<void>, together = false) {
+	constructor(db: Kysely<unknown>, language: Language, close: () => Promise<void>) {
 		this.#db = db;
 		this.language = language;
 		this.#close = close;
-		this.#together = together;
+		if (!db.getExecutor().adapter.supportsMultipleConnections) this.connections = 1;
 	}
 
 	async read<T>(steps: Steps<T>): Promise<T> {
@@ -59,64 +78,55 @@ export class KyselyStore implements Store {
 
 	async #drive<T>(db: Kysely<unknown>, steps: Steps<T>): Promise<T> {
 		let step = steps.next();
-		while (step.done !== true) step = steps.next(await this.#run(db, step.value, false));
+		while (step.done !== true) {
+			const settled = await Promise.allSettled(step.value.map((statement) => run(db, statement)));
+			step = steps.next(
+				settled.map((answer) => {
+					if (answer.status === "rejected") throw answer.reason;
+					return answer.value;
+				}),
+			);
+		}
 		return step.value;
 	}
 
 	async write<T>(steps: Steps<T>): Promise<T> {
 		let committing = false;
-		try {
-			return await this.#db.connection().execute(async (connection) => {
-				try {
-					let step = steps.next();
-					while (step.done !== true) {
-						committing = this.#together && step.value.some(({ commits }) => commits);
-						step = steps.next(
-							await this.#run(connection, step.value, true, () => {
-								committing = true;
-							}),
-						);
-						committing = false;
+		const work = async (session: Session): Promise<T> => {
+			try {
+				let step = steps.next();
+				while (step.done !== true) {
+					const answers: (readonly Row[])[] = [];
+					for (const statement of step.value) {
+						committing = statement.commits === true;
+						answers.push(await session.one(statement));
 					}
-					return step.value;
-				} catch (error) {
-					await connection.executeQuery(CompiledQuery.raw("rollback")).catch(() => {});
-					throw error;
+					committing = false;
+					step = steps.next(answers);
 				}
-			});
+				return step.value;
+			} catch (error) {
+				await session.rollback().catch(() => {});
+				throw error;
+			}
+		};
+		try {
+			// PGlite's one connection may be shared with other users of it: only a transaction that its driver knows of keeps them out.
+			if (this.connections === 1 && this.language.engine.name === "postgres")
+				return await work(sessionOf(await this.#db.startTransaction().execute()));
+			return await this.#db.connection().execute((db) =>
+				work({
+					one: (statement) => run(db, statement),
+					rollback: () => db.executeQuery(CompiledQuery.raw("rollback")),
+				}),
+			);
 		} catch (error) {
 			// A statement that the database refuses is refused; a connection that breaks at the commit leaves it open.
-			throw new TransactionError(
-				error,
-				!committing || error === rolledBack || this.language.engine.isAnswer(error),
-			);
+			throw new TransactionError(error, !committing || this.language.engine.isAnswer(error));
 		}
 	}
 
 	close(): Promise<void> {
 		return this.#close();
-	}
-
-	async #run(
-		db: Kysely<unknown>,
-		statements: readonly Statement[],
-		inTransaction: boolean,
-		onCommit: () => void = () => {},
-	): Promise<(readonly Row[])[]> {
-		const one = async ({ text, values, commits }: Statement): Promise<readonly Row[]> => {
-			if (commits) onCommit();
-			const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(text, [...values]));
-			// Postgres answers the commit of a transaction that failed before with a rollback.
-			if (commits && rows[0]?.command === "ROLLBACK") throw rolledBack;
-			return rows;
-		};
-		if (this.#together || !inTransaction) {
-			const settled = await Promise.allSettled(statements.map(one));
-			for (const answer of settled) if (answer.status === "rejected") throw answer.reason;
-			return settled.map((answer) => (answer as PromiseFulfilledResult<readonly Row[]>).value);
-		}
-		const answers: (readonly Row[])[] = [];
-		for (const statement of statements) answers.push(await one(statement));
-		return answers;
 	}
 }

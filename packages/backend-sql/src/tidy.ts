@@ -1,4 +1,5 @@
 /** Dropping scopes, and housekeeping: logs age though nobody writes, and what is empty goes. */
+import { clearScopes, deleteBuried, isBuried, type Progress } from "./clearing.js";
 import { lockScopes, nextTidy, sizeOf, withSize } from "./commit.js";
 import type { Language } from "./engine.js";
 import { isLong, trim } from "./retention.js";
@@ -6,18 +7,13 @@ import { emptied, parseScopeRow, type ScopeRow } from "./scope-row.js";
 import { ask, type Statement, type Steps, toNumber, toText } from "./statement.js";
 import { writeScopes } from "./write.js";
 
-const tables = ["entries", "changes", "events"] as const;
-
-const deleteAll = (language: Language, id: number): readonly Statement[] =>
-	tables.map((table) => language.say(`delete from {${table}} where "scope_id" = ?`, [id]));
-
 /** Locks a scope's row; `undefined`: there is none, or it is held elsewhere. */
 function* lock(
 	language: Language,
 	scope: string,
 	clockOffset: number,
 ): Steps<{ readonly row: ScopeRow; readonly now: number } | undefined> {
-	const begin = language.engine.begin.map((text) => language.say(text));
+	const begin = language.begin();
 	const raw = (yield [...begin, ...lockScopes(language, [scope])]).at(-1)?.[0];
 	if (raw === undefined) return undefined;
 	const row = parseScopeRow(raw);
@@ -26,44 +22,69 @@ function* lock(
 
 const commit = (language: Language): Statement => language.say("commit", [], true);
 
-/** Removes a scope; its writers stay. Answers whether it was there; `undefined`: it is held elsewhere. */
+/** What a drop found, and whether it left much to be deleted later. */
+export interface Dropped {
+	readonly there: boolean;
+	readonly leaves: boolean;
+}
+
+/** Removes a scope; its writers stay. `undefined`: it is held elsewhere. */
 export function* dropScope(
 	language: Language,
 	scope: string,
 	clockOffset: number,
-): Steps<boolean | undefined> {
+): Steps<Dropped | undefined> {
 	const locked = yield* lock(language, scope, clockOffset);
 	if (locked === undefined) {
 		const [there] = yield* ask(language.say('select "id" from {scopes} where "scope" = ?', [scope]));
 		yield [commit(language)];
-		return there === undefined ? false : undefined;
+		return there === undefined ? { there: false, leaves: false } : undefined;
 	}
-	const { row, now } = locked;
+	const { now } = locked;
+	const [row] = (yield* clearScopes(language, [locked.row])) as readonly [ScopeRow];
 	const after = { ...emptied(row), time: now, keep: undefined, tidyAt: row.tidyAt ?? now + 60_000 };
-	yield [...deleteAll(language, row.id), ...writeScopes(language, [after]), commit(language)];
-	return row.head > 0;
+	yield [...writeScopes(language, [after]), commit(language)];
+	return { there: row.head > 0, leaves: row.id !== locked.row.id };
+}
+
+/** What is left to tidy in a scope. */
+export interface Untidy {
+	readonly progress?: Progress;
 }
 
 /** Scopes that may have something to tidy. */
 export function* untidy(language: Language, limit: number, clockOffset: number): Steps<readonly string[]> {
 	const rows = yield* ask(
 		language.say(
-			`select "scope" from {scopes} where "tidy_at" is not null and "tidy_at" <= ${language.engine.now} + ? order by "tidy_at" limit ?`,
+			`select "scope" from {scopes} where "tidy_at" is not null and "tidy_at" <= {now} + ? order by "tidy_at" limit ?`,
 			[clockOffset, limit],
 		),
 	);
 	return rows.map((row) => toText(row.scope));
 }
 
-/** Trims a scope's logs, forgets writers whose time is over, and the scope itself once nothing is left of it. */
-export function* tidyScope(language: Language, scope: string, clockOffset: number): Steps<void> {
+/**
+ * Trims a scope's logs, forgets writers whose time is over, and the scope itself once nothing is left of it: as much as one transaction should do.
+ * If there is more, it answers what to go on with.
+ */
+export function* tidyScope(
+	language: Language,
+	scope: string,
+	clockOffset: number,
+	{ progress }: Untidy = {},
+): Steps<Untidy | undefined> {
 	const locked = yield* lock(language, scope, clockOffset);
 	if (locked === undefined) {
 		yield [commit(language)];
-		return;
+		return undefined;
 	}
 	const { now } = locked;
 	let { row } = locked;
+	if (isBuried(scope)) {
+		const further = yield* deleteBuried(language, row.id, progress);
+		yield [commit(language)];
+		return further === undefined ? undefined : { progress: further };
+	}
 	yield [language.say('delete from {writers} where "scope_id" = ? and "until" < ?', [row.id, now])];
 	let again = false;
 	for (const of of ["changes", "events"] as const) {
@@ -85,9 +106,10 @@ export function* tidyScope(language: Language, scope: string, clockOffset: numbe
 	const counted = Math.max(row.head, row.floor) / 1000;
 	if (isEmpty && until === null && counted < now && (row.endsAt === null || row.endsAt <= now)) {
 		yield [language.say('delete from {scopes} where "id" = ?', [row.id]), commit(language)];
-		return;
+		return undefined;
 	}
 	const waiting = isEmpty ? Math.max(until ?? 0, counted, now) + 1000 : until;
 	const tidyAt = again ? now : (nextTidy(row) ?? waiting);
 	yield [...writeScopes(language, [{ ...row, time: now, tidyAt }]), commit(language)];
+	return again ? {} : undefined;
 }

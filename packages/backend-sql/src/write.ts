@@ -1,10 +1,29 @@
 /** Writes what a pack changed, in statements that take the rows of all its scopes. */
 import type { Batch, BatchAnswer, LogRecord, Retention, WriterMemory } from "@holdfast/core";
-import type { Language } from "./engine.js";
+import type { Insertion, Language } from "./engine.js";
 import type { Difference } from "./loaded-scope.js";
 import { entryColumns, formatAnswer, formatEntry, formatRecord, recordColumns } from "./rows.js";
 import { formatScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import type { Bound, Statement } from "./statement.js";
+
+const entriesShape: Insertion = {
+	table: "entries",
+	columns: ["scope_id", ...entryColumns],
+	conflict: { keys: ["scope_id", "key"], updated: entryColumns.slice(1) },
+};
+const logColumns = ["scope_id", ...recordColumns];
+const changesShape: Insertion = { table: "changes", columns: logColumns };
+const eventsShape: Insertion = { table: "events", columns: logColumns };
+const writersShape: Insertion = {
+	table: "writers",
+	columns: ["scope_id", "writer", "sequence", "first_id", "answer", "until"],
+	conflict: { keys: ["scope_id", "writer"], updated: ["sequence", "first_id", "answer", "until"] },
+};
+const scopesShape: Insertion = {
+	table: "scopes",
+	columns: scopeColumns,
+	conflict: { keys: ["id"], updated: scopeColumns.slice(2) },
+};
 
 /** Statements for what became of entries. */
 export function writeEntries(
@@ -27,17 +46,10 @@ export function writeEntries(
 			);
 	}
 	const deletes = language.parts(deleted).map((part) => {
-		const { text, values } = language.engine.isPair("scope_id", "key", part);
-		return language.say(`delete from {entries} where ${text}`, values);
+		const pairs = language.engine.isPair("scope_id", "key", part);
+		return language.shape("delete entries", pairs, () => `delete from {entries} where ${pairs.text()}`);
 	});
-	return [
-		...deletes,
-		...language.insert("entries", ["scope_id", ...entryColumns], put, {
-			keys: ["scope_id", "key"],
-			updated: entryColumns.slice(1),
-		}),
-		...extended,
-	];
+	return [...deletes, ...language.insert(entriesShape, put), ...extended];
 }
 
 /** Statements that log records, as many as are kept. */
@@ -57,8 +69,7 @@ export function insertRecords(
 			if (keep === undefined || keep.changes.count > 0) changes.push(row);
 			if (record.events.length > 0 && (keep === undefined || keep.events.count > 0)) events.push(row);
 		}
-	const columns = ["scope_id", ...recordColumns];
-	return [...language.insert("changes", columns, changes), ...language.insert("events", columns, events)];
+	return [...language.insert(changesShape, changes), ...language.insert(eventsShape, events)];
 }
 
 /** Statements that remember writers; a new one is the occasion to forget those whose time is over. */
@@ -83,18 +94,23 @@ export function writeWriters(
 				language.say('delete from {writers} where "scope_id" = ? and "until" < ?', [row.id, now]),
 			);
 	}
-	return [
-		...statements,
-		...language.insert("writers", ["scope_id", "writer", "sequence", "first_id", "answer", "until"], rows, {
-			keys: ["scope_id", "writer"],
-			updated: ["sequence", "first_id", "answer", "until"],
-		}),
-	];
+	return [...statements, ...language.insert(writersShape, rows)];
 }
 
 /** Statements that write scopes' rows, which are there and locked. */
 export const writeScopes = (language: Language, rows: readonly ScopeRow[]): readonly Statement[] =>
-	language.insert("scopes", scopeColumns, rows.map(formatScopeRow), {
-		keys: ["id"],
-		updated: scopeColumns.slice(2),
-	});
+	language.insert(scopesShape, rows.map(formatScopeRow));
+
+const newScopes: Insertion = {
+	table: "scopes",
+	columns: ["scope", "head", "events_head", "floor", "time", "changes_count", "events_count"],
+	conflict: { keys: ["scope"], updated: [] },
+	returning: "scope",
+};
+
+/** The statement that adds the rows of scopes that have none. */
+export const addScopes = (language: Language, scopes: readonly string[]): readonly Statement[] =>
+	language.insert(
+		newScopes,
+		[...scopes].sort().map((scope) => [scope, 0, 0, 0, 0, 0, 0]),
+	);

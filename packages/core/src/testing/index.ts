@@ -19,6 +19,7 @@ export {
 	touch,
 } from "./client.js";
 export { type ConformanceOptions, conformance } from "./conformance.js";
+export { agreesWithMemory, type DifferentialOptions } from "./differential.js";
 export {
 	type Ability,
 	type BackendHarness,

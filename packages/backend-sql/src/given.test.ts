@@ -1,0 +1,137 @@
+/** Pools that are given, connections that cannot listen, and the views of the documentation. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createStateManager } from "@holdfast/core";
+import { CompiledQuery, Kysely, MysqlDialect, PostgresDialect } from "kysely";
+import mysql from "mysql2";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { DeafPooler } from "./deaf-pooler.js";
+import { hasMariadb, MariadbServer } from "./mysql-server.js";
+import { hasPostgres, PostgresServer } from "./postgres-server.js";
+import { sql } from "./sql.js";
+
+/** The statement of the documentation that makes a view in this database. */
+function viewOf(database: string): string {
+	const page = readFileSync(join(import.meta.dirname, "../../../docs/sql.md"), "utf8");
+	const [, block = ""] = /```sql\n(-- Postgres.*?)```/s.exec(page) ?? [];
+	const [, statement] = new RegExp(`^-- ${database}.*?\\n(.*?);`, "ms").exec(block) ?? [];
+	return statement as string;
+}
+
+async function fill(url: string): Promise<void> {
+	const manager = createStateManager({ backend: sql(url) });
+	await manager.shared.set("positions/AAPL", { shares: 10, price: 187.5 });
+	await manager.shared.set("positions/OLD", { shares: 1, price: 1 }, { ttl: 1 });
+	await manager.user("ada").set("positions/MSFT", { shares: 3, price: 402.25 });
+	await manager.close();
+}
+
+const prices = "select symbol, scope, shares, price from positions order by symbol";
+const priced = [
+	{ symbol: "AAPL", scope: "default/shared", shares: 10, price: 187.5 },
+	{ symbol: "MSFT", scope: "default/user/ada", shares: 3, price: 402.25 },
+];
+
+const asNumbers = (rows: readonly object[]) =>
+	rows.map((row) => ({
+		...row,
+		...Object.fromEntries(
+			Object.entries(row)
+				.filter(([name]) => name === "shares" || name === "price")
+				.map(([name, value]) => [name, Number(value)]),
+		),
+	}));
+
+describe.skipIf(!hasPostgres())("Postgres", () => {
+	let server: PostgresServer;
+	beforeAll(async () => {
+		server = await PostgresServer.start();
+	}, 60_000);
+	afterAll(() => server.stop());
+
+	test("the view of the documentation shows prices", async () => {
+		await fill(server.url);
+		await server.admin.query(viewOf("Postgres"));
+		expect(asNumbers((await server.admin.query(prices)).rows)).toEqual(priced);
+	});
+
+	test("a Kysely that is given is shared, and stays open", async () => {
+		const db = new Kysely<never>({
+			dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: server.url, max: 4 }) }),
+		});
+		onTestFinished(() => db.destroy());
+		for (let life = 1; life <= 2; life++) {
+			const manager = createStateManager({ backend: sql({ db }) });
+			expect(await manager.shared.increment("lives")).toBe(life);
+			await manager.close();
+			expect((await db.executeQuery(CompiledQuery.raw("select 1 as one"))).rows).toEqual([{ one: 1 }]);
+		}
+	});
+
+	test("a dialect that is given is the backend's, which closes what it made of it", async () => {
+		const pool = new pg.Pool({ connectionString: server.url, max: 4 });
+		const manager = createStateManager({ backend: sql({ dialect: new PostgresDialect({ pool }) }) });
+		await manager.shared.set("a", 1);
+		await manager.close();
+		expect(pool.ended).toBe(true);
+	});
+
+	test("behind a pooler that swallows notifications it polls, and says so", { timeout: 60_000 }, async () => {
+		const pooler = await DeafPooler.to(Number(new URL(server.url).port));
+		onTestFinished(() => pooler.close());
+		const pooled = new URL(server.url);
+		pooled.port = String(pooler.port);
+		const watcher = createStateManager({ backend: sql(pooled.href) });
+		const writer = createStateManager({ backend: sql(server.url) });
+		onTestFinished(async () => void (await Promise.all([watcher.close(), writer.close()])));
+		const told = Promise.withResolvers<Error>();
+		watcher.on("error", told.resolve);
+		const heard = Promise.withResolvers<unknown>();
+		const watching = watcher.shared.subscribe("n", ({ value }) => heard.resolve(value));
+		await watching.ready;
+		await writer.shared.set("n", 7);
+		expect(await heard.promise).toBe(7);
+		const problem = await told.promise;
+		expect(problem).toMatchObject({ code: "failed" });
+		expect(problem.message).toContain("found by polling");
+		expect(pooler.swallowed).toBeGreaterThan(0);
+	});
+
+	test("where it can listen it says nothing", async () => {
+		const manager = createStateManager({ backend: sql(server.url) });
+		const told: unknown[] = [];
+		manager.on("error", (error) => told.push(error));
+		await manager.shared.subscribe("n", () => {}).ready;
+		const listening = "select 1 from pg_stat_activity where query like '%pg_notify%' or query like 'listen%'";
+		await expect.poll(async () => (await server.admin.query(listening)).rows.length).toBeGreaterThan(0);
+		await manager.close();
+		expect(told).toEqual([]);
+	});
+});
+
+describe.skipIf(!hasMariadb())("MariaDB", () => {
+	let server: MariadbServer;
+	beforeAll(async () => {
+		server = await MariadbServer.start();
+	}, 60_000);
+	afterAll(() => server.stop());
+
+	test("the view of the documentation shows prices", async () => {
+		await fill(server.url);
+		await server.admin.query(viewOf("MariaDB, MySQL"));
+		const [rows] = await server.admin.query(prices);
+		expect(asNumbers(rows as object[])).toEqual(priced);
+	});
+
+	test("a Kysely that is given is shared, and stays open", async () => {
+		const db = new Kysely<never>({
+			dialect: new MysqlDialect({ pool: mysql.createPool({ uri: server.url, connectionLimit: 4 }) }),
+		});
+		onTestFinished(() => db.destroy());
+		const manager = createStateManager({ backend: sql({ db }) });
+		expect(await manager.shared.increment("lives")).toBe(1);
+		await manager.close();
+		expect((await db.executeQuery(CompiledQuery.raw("select 1 as one"))).rows).toEqual([{ one: 1 }]);
+	});
+});
