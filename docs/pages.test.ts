@@ -29,11 +29,16 @@ const withExamples = pages.filter(({ module }) => module.trim() !== "");
 // Inside the repository, so that the examples resolve the same packages.
 mkdirSync(join(root, ".tmp"), { recursive: true });
 const folder = mkdtempSync(join(root, ".tmp/pages-"));
-const moduleOf = ({ path }: Page): string => join(folder, path.replaceAll("/", "-").replace(/md$/, "ts"));
+const moduleOf = ({ path, extension }: Page): string =>
+	join(folder, path.replaceAll("/", "-").replace(/md$/, extension));
 for (const page of withExamples) writeFileSync(moduleOf(page), page.module);
 writeFileSync(
 	join(folder, "tsconfig.json"),
-	JSON.stringify({ extends: "../../tsconfig.base.json", include: ["*.ts"] }),
+	JSON.stringify({
+		extends: "../../tsconfig.base.json",
+		compilerOptions: { jsx: "react-jsx" },
+		include: ["*.ts", "*.tsx"],
+	}),
 );
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -100,13 +105,14 @@ test("docs/errors.md says what every code means", () => {
 
 /** What a page's examples print; rejects, with their output, if they do not end with 0 within half a minute. */
 async function run(page: Page): Promise<string> {
-	const file = moduleOf(page).replace(/ts$/, "mjs");
+	const file = moduleOf(page).replace(/tsx?$/, "mjs");
 	await build({
 		entryPoints: [moduleOf(page)],
 		outfile: file,
 		bundle: true,
 		platform: "node",
 		format: "esm",
+		jsx: "automatic",
 		packages: "external",
 		tsconfig: join(root, "tsconfig.base.json"),
 	});
