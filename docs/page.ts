@@ -8,13 +8,16 @@ const root = join(import.meta.dirname, "..");
 export class Page {
 	readonly path: string;
 	readonly text: string;
-	/** All blocks of ```ts in order, as one module: a later block goes on where an earlier one ended. */
+	/** All blocks of ```ts and ```tsx in order, as one module: a later block goes on where an earlier one ended. */
 	readonly module: string;
+	/** How the module's file ends. */
+	readonly extension: "ts" | "tsx";
 
 	constructor(path: string) {
 		this.path = path;
 		this.text = readFileSync(join(root, path), "utf8");
 		this.module = examplesOf(this.text);
+		this.extension = /^```tsx$/m.test(this.text) ? "tsx" : "ts";
 	}
 
 	/** What the examples say that they print: their `// prints: …` comments, in order. */
@@ -50,14 +53,14 @@ export class Page {
 	}
 }
 
-/** The lines that stand in blocks of ```ts; all others are left empty, so that an error's line is the page's. */
+/** The lines that stand in blocks of ```ts and ```tsx; all others are left empty, so that an error's line is the page's. */
 function examplesOf(text: string): string {
 	let block: string | undefined;
 	return text
 		.split("\n")
 		.map((line) => {
 			const fence = /^```(.*)$/.exec(line);
-			if (fence === null) return block === "ts" ? line : "";
+			if (fence === null) return block === "ts" || block === "tsx" ? line : "";
 			block = block === undefined ? fence[1] : undefined;
 			return "";
 		})

@@ -29,11 +29,16 @@ const withExamples = pages.filter(({ module }) => module.trim() !== "");
 // Inside the repository, so that the examples resolve the same packages.
 mkdirSync(join(root, ".tmp"), { recursive: true });
 const folder = mkdtempSync(join(root, ".tmp/pages-"));
-const moduleOf = ({ path }: Page): string => join(folder, path.replaceAll("/", "-").replace(/md$/, "ts"));
+const moduleOf = ({ path, extension }: Page): string =>
+	join(folder, path.replaceAll("/", "-").replace(/md$/, extension));
 for (const page of withExamples) writeFileSync(moduleOf(page), page.module);
 writeFileSync(
 	join(folder, "tsconfig.json"),
-	JSON.stringify({ extends: "../../tsconfig.base.json", include: ["*.ts"] }),
+	JSON.stringify({
+		extends: "../../tsconfig.base.json",
+		compilerOptions: { jsx: "react-jsx" },
+		include: ["*.ts", "*.tsx"],
+	}),
 );
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -100,15 +105,16 @@ test("docs/errors.md says what every code means", () => {
 
 /** What a page's examples print; rejects, with their output, if they do not end with 0 within half a minute. */
 async function run(page: Page): Promise<string> {
-	const file = moduleOf(page).replace(/ts$/, "mjs");
+	const file = moduleOf(page).replace(/tsx?$/, "mjs");
 	await build({
 		entryPoints: [moduleOf(page)],
 		outfile: file,
 		bundle: true,
 		platform: "node",
 		format: "esm",
+		jsx: "automatic",
 		// A package's own dependency may be found from there alone.
-		external: ["better-sqlite3", "fast-check", "ioredis", "mysql2", "pg", "vitest"],
+		external: ["better-sqlite3", "fast-check", "ioredis", "mysql2", "pg", "react", "react-dom", "vitest"],
 		tsconfig: join(root, "tsconfig.base.json"),
 	});
 	const { stdout } = await promisify(execFile)(process.execPath, [file], { cwd: root, timeout: 30_000 });
