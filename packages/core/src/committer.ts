@@ -305,8 +305,7 @@ export class Committer {
 			this.#land(lane, again, this.#call([again.batch])[0] as Soon<BatchAnswer | Failure>);
 			return;
 		}
-		const retriable =
-			answer.failed === "unknown" || answer.failed === "unavailable" || answer.failed === "busy";
+		const retriable = /^(unknown|unavailable|blocked|busy)$/.test(answer.failed);
 		if (flight.unknown && retriable && this.#store.now() < flight.batch.until) {
 			const pause = Math.min(1000, 20 * 2 ** flight.attempts++) * (0.5 + this.#store.random() / 2);
 			flight.retry = this.#store.clock.after(pause, () =>

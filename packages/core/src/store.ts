@@ -36,6 +36,7 @@ export const scopeError = (
 
 const failureCodes: Partial<Record<Failure["failed"], ErrorCode>> = {
 	unavailable: "unavailable",
+	blocked: "store-blocked",
 	busy: "busy",
 	unknown: "outcome-unknown",
 	overdue: "timeout",
@@ -246,7 +247,7 @@ export class Store {
 			const known = isHoldfastError(error)
 				? error
 				: scopeError(scope, "failed", "the store refused the call, see cause", { cause: error });
-			if (known.code === "timeout" || known.code === "unavailable") this.fail(known);
+			if (/^(timeout|unavailable|store-blocked)$/.test(known.code)) this.fail(known);
 			throw known;
 		}
 	}
