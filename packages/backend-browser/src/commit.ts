@@ -7,21 +7,28 @@ import {
 	type Failure,
 	judgeWriter,
 	type LogRecord,
+	type WriterMemory,
 } from "@holdfast/core";
 import type { CachedScope } from "./cached-scope.js";
 import type { DeviceClock } from "./device-clock.js";
+import { logRecords } from "./log-rows.js";
 import {
+	type AnswerRow,
 	formatAnswer,
 	formatEntry,
 	formatRecords,
-	type LogRow,
-	parseWriter,
-	type WriterRow,
+	parseAnswer,
+	type WriterNote,
 } from "./records.js";
-import { type Log, logs, trim } from "./retention.js";
 import type { Ask, Steps, Writes } from "./row-store.js";
 import type { ScopeCache } from "./scope-cache.js";
-import { blankRow, emptied, grown, isLong, nextTidy, type ScopeRow, withTouches } from "./scope-row.js";
+import { blankRow, emptied, nextTidy, type ScopeRow, withTouches } from "./scope-row.js";
+
+/** An answer of more characters has a row of its own: each commit reads and writes the scope's row. */
+const longAnswer = 2048;
+
+// Stands for an answer that nobody asks for again.
+const noAnswer: BatchAnswer = { head: 0, now: 0, next: null, outcomes: [] };
 
 /** What became of a batch. */
 export interface Judged {
@@ -48,25 +55,18 @@ export function* commitBatches(
 	batches: readonly Batch[],
 	writes: Writes,
 ): Steps<readonly Judged[]> {
-	const { cache, clock, remembers } = parts;
+	const { cache, clock } = parts;
 	const scopes = [...new Set(batches.map(({ scope }) => scope))];
-	const asks = scopes.map((scope): Ask => ({ key: ["m", scope] }));
-	if (remembers)
-		for (const { scope, writer, commits } of batches)
-			if (commits.length > 0) asks.push({ key: ["w", scope, writer] });
-	const answers = yield asks;
+	const answers = yield scopes.map((scope): Ask => ({ key: ["m", scope] }));
 	const rows = new Map(
 		scopes.map((scope, i) => [scope, (answers[i] as ScopeRow | undefined) ?? blankRow(scope)]),
 	);
-	let remembered = scopes.length;
 	const judged: Judged[] = [];
 	for (const batch of batches) {
-		const writer =
-			remembers && batch.commits.length > 0 ? (answers[remembered++] as WriterRow | undefined) : undefined;
 		const row = rows.get(batch.scope) as ScopeRow;
 		clock.witness(row);
 		const now = clock.now();
-		const known = judgeWriter(writer && parseWriter(writer), batch, now);
+		const known = judgeWriter(yield* recall(row, batch), batch, now);
 		if (known !== undefined) {
 			judged.push({ batch, answer: known, records: [], text: undefined, ended: false });
 			continue;
@@ -77,8 +77,9 @@ export function* commitBatches(
 		const { answer, records, ended } = evaluate(state, { ...batch, floor }, now);
 		const text = records.length > 0 ? formatRecords(records) : undefined;
 		judged.push({ batch, answer, records, text, ended });
-		// A sweep that found nothing.
-		if (batch.commits.length === 0 && records.length === 0 && !ended) continue;
+		const isIdle = answer.outcomes.every(({ ok }) => !ok) && records.length === 0 && !ended;
+		// A sweep that found nothing, or refusals that nobody has to remember.
+		if (isIdle && (batch.commits.length === 0 || !parts.remembers)) continue;
 		rows.set(batch.scope, yield* write(parts, row, judged.at(-1) as Judged, state, writes));
 	}
 	return judged;
@@ -107,62 +108,47 @@ function* write(
 		endsAt: state.seal === undefined && state.deadline !== null ? endOfScope(state) : null,
 	};
 	state.touches = row.touches;
-	const added = logs.map((log) => additions(log, row, records, text));
-	for (const [i, log] of logs.entries()) {
-		const { count } = added[i] as Addition;
-		if (count > 0) row = { ...row, [log.of]: grown(row[log.of], count, now) };
-	}
-	// All that is read is read before anything is written.
-	for (const [i, log] of logs.entries())
-		if (row.keep !== undefined && isLong(row[log.of], row.keep[log.of], now))
-			row = yield* trim(log, row, now, writes, added[i]?.logRow?.at);
-	row = { ...row, tidyAt: before.tidyAt ?? nextTidy(row) ?? batch.until };
 	if (cleared) for (const table of ["e", "l", "v"] as const) writes.deleteAll({ table, scope });
+	if (text !== undefined) row = yield* logRecords(row, records, text, cleared, writes);
+	if (remembers && commits.length > 0)
+		row = { ...row, writers: remember(row, batch, answer as BatchAnswer, writes) };
+	row = { ...row, tidyAt: before.tidyAt ?? nextTidy(row) ?? batch.until };
 	for (const key of deleted) writes.delete(["e", scope, key]);
 	for (const entry of put) writes.put(["e", scope, entry.key], formatEntry(entry));
-	for (const [i, { table }] of logs.entries()) {
-		const { logRow } = added[i] as Addition;
-		if (logRow !== undefined) writes.put([table, scope, logRow.last], logRow);
-	}
-	if (remembers && commits.length > 0) writes.put(["w", scope, batch.writer], remember(batch, answer));
 	writes.put(["m", scope], row);
 	return row;
 }
 
-interface Addition {
-	/** How many records the log grows by, those that are over its count already included. */
-	readonly count: number;
-	readonly logRow: LogRow | undefined;
+/** Notes a batch and its answer, and forgets the writers whose time is over. */
+function remember(
+	{ scope, writers, time }: ScopeRow,
+	{ sequence, commits, until, writer }: Batch,
+	answer: BatchAnswer,
+	writes: Writes,
+): ScopeRow["writers"] {
+	const kept: Record<string, WriterNote> = {};
+	for (const [other, note] of Object.entries(writers)) {
+		if (note.until >= time || other === writer) kept[other] = note;
+		else if (note.answer === null) writes.delete(["w", scope, other]);
+	}
+	const text = formatAnswer(answer);
+	const isLong = text.length > longAnswer;
+	if (isLong) writes.put(["w", scope, writer], { text } satisfies AnswerRow);
+	else if (kept[writer]?.answer === null) writes.delete(["w", scope, writer]);
+	kept[writer] = { sequence, id: commits[0]?.id ?? "", until, answer: isLong ? null : text };
+	return kept;
 }
 
-/** What a log gets of a transaction's records: one row, keyed by the last of them. */
-function additions(
-	{ of, holds }: Log,
-	row: ScopeRow,
-	records: readonly LogRecord[],
-	text: string | undefined,
-): Addition {
-	const concerned = records.filter(holds);
-	const most = row.keep?.[of].count ?? concerned.length;
-	const kept = concerned.slice(Math.max(0, concerned.length - most));
-	const last = kept.at(-1);
-	if (last === undefined) return { count: 0, logRow: undefined };
-	const { length: count } = concerned;
-	const whole = kept.length === records.length && text !== undefined;
-	const logRow = {
-		at: row[of].total + count - kept.length,
-		count: kept.length,
-		last: last.revision,
-		time: last.time,
-		text: whole ? text : formatRecords(kept),
-	};
-	return { count, logRow };
+/** What is remembered of a batch's writer. */
+function* recall({ scope, writers }: ScopeRow, { writer, sequence }: Batch): Steps<WriterMemory | undefined> {
+	const note = writers[writer];
+	if (note === undefined) return undefined;
+	let { answer: text } = note;
+	// Only who asks again needs the answer.
+	if (text === null && note.sequence === sequence) {
+		const [row] = (yield [{ key: ["w", scope, writer] }]) as [AnswerRow];
+		({ text } = row);
+	}
+	const answer = text === null || note.sequence !== sequence ? noAnswer : parseAnswer(text);
+	return { ...note, answer };
 }
-
-const remember = ({ sequence, commits, until, writer }: Batch, answer: BatchAnswer | Failure): WriterRow => ({
-	writer,
-	sequence,
-	id: commits[0]?.id ?? "",
-	until,
-	answer: formatAnswer(answer as BatchAnswer),
-});

@@ -63,6 +63,7 @@ export class Database implements RowStore {
 	readonly losesAnswers = true;
 	readonly #options: DatabaseOptions;
 	#opening: Promise<IDBDatabase> | undefined;
+	#db: IDBDatabase | undefined;
 	/** Whether it was open before, so that a new database means that the old one is gone. */
 	#known = false;
 
@@ -72,7 +73,7 @@ export class Database implements RowStore {
 
 	async run<T>(mode: IDBTransactionMode, work: Work<T>): Promise<T> {
 		for (let tried = 1; ; tried++) {
-			const db = await this.#patiently(this.#open());
+			const db = this.#db ?? (await this.#patiently(this.#open()));
 			let transaction: IDBTransaction;
 			try {
 				transaction = db.transaction(storeName, mode, { durability: this.#options.durability });
@@ -175,11 +176,12 @@ export class Database implements RowStore {
 		};
 		// The browser took it away: evicted, or its data was cleared.
 		db.onclose = () => {
-			this.#opening = undefined;
+			this.#forget(db);
 			this.#options.disturbed(false);
 		};
 		if (isNew && this.#known) this.#options.disturbed(true);
 		this.#known = true;
+		this.#db = db;
 		return db;
 	}
 
@@ -199,8 +201,10 @@ export class Database implements RowStore {
 	}
 
 	#forget(db: IDBDatabase): void {
-		this.#opening = undefined;
 		db.close();
+		if (this.#db !== db) return;
+		this.#db = undefined;
+		this.#opening = undefined;
 	}
 }
 

@@ -91,30 +91,37 @@ export function* readLog(
 	const records: LogRecord[] = [];
 	let room = bytes;
 	const isFull = (): boolean => records.length >= limit || (records.length > 0 && room <= 0);
+	/** Shows what a row has; answers whether there was room for all of it. */
+	const show = ({ at, text }: LogRow): boolean => {
+		// What is past retention is not shown, though it may not have been trimmed yet.
+		const shown = parseRecords(text).filter(
+			({ revision, time }, i) => revision > after && at + i >= firstPlace && time >= now - keep.age,
+		);
+		if (newest) shown.reverse();
+		for (const record of shown) {
+			if (isFull()) return false;
+			records.push(record);
+			room -= text.length / shown.length;
+		}
+		return true;
+	};
+	const tail = of === "changes" && head > 0 && row.tail !== null ? [row.tail] : [];
+	let hasRoom = newest ? tail.every(show) : true;
 	let from = after;
 	let upTo: number | undefined;
-	while (head > 0 && !isFull()) {
+	while (head > 0 && hasRoom && !isFull()) {
 		const range = { table, scope, after: from, limit: rowsAtOnce, newest };
 		const [rows] = (yield [{ range: upTo === undefined ? range : { ...range, upTo } }]) as [LogRow[]];
-		for (const { at, text } of rows) {
-			// What is past retention is not shown, though it may not have been trimmed yet.
-			const shown = parseRecords(text).filter(
-				({ revision, time }, i) => revision > after && at + i >= firstPlace && time >= now - keep.age,
-			);
-			if (newest) shown.reverse();
-			for (const record of shown) {
-				if (isFull()) return { records: newest ? records.reverse() : records, more: !newest, head, now };
-				records.push(record);
-				room -= text.length / shown.length;
-			}
+		hasRoom = rows.every(show);
+		if (rows.length < rowsAtOnce) {
+			if (hasRoom && !newest) hasRoom = tail.every(show);
+			break;
 		}
 		const last = rows.at(-1)?.last ?? 0;
-		if (rows.length < rowsAtOnce) break;
 		if (newest) upTo = last - 1;
 		else from = last;
 	}
-	// A page that ended where it was full may have been the last.
-	const more = !newest && head > 0 && isFull() && (records.at(-1)?.revision ?? head) < head;
+	const more = !newest && (!hasRoom || (isFull() && (records.at(-1)?.revision ?? head) < head));
 	return { records: newest ? records.reverse() : records, more, head, now };
 }
 

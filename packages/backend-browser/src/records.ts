@@ -33,10 +33,15 @@ export interface LogRow {
 	readonly text: string;
 }
 
+/** What a scope's row says of a writer. */
+export interface WriterNote extends Omit<WriterMemory, "answer"> {
+	/** The answer as text; `null`: it is long, and has a row of its own in the table `w`. */
+	readonly answer: string | null;
+}
+
 /** One row of the table `w`. */
-export interface WriterRow extends Omit<WriterMemory, "answer"> {
-	readonly writer: string;
-	readonly answer: string;
+export interface AnswerRow {
+	readonly text: string;
 }
 
 /** An entry as a row. */
@@ -118,13 +123,13 @@ export const formatAnswer = (answer: BatchAnswer): string =>
 		),
 	});
 
-/** What a scope remembers of a writer. */
-export function parseWriter({ sequence, id, until, answer: text }: WriterRow): WriterMemory {
+/** What {@link formatAnswer} wrote. */
+export function parseAnswer(text: string): BatchAnswer {
 	const answer = JSON.parse(text) as BatchAnswer;
 	const outcomes = answer.outcomes.map((outcome): CommitOutcome => {
 		if (outcome.ok) return { ...outcome, numbers: outcome.numbers.map(Number) };
 		const entry = outcome.entry as unknown as EntryRow | null;
 		return { ...outcome, entry: entry === null ? null : parseEntry(entry) };
 	});
-	return { sequence, id, until, answer: { ...answer, outcomes } };
+	return { ...answer, outcomes };
 }

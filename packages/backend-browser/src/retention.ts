@@ -24,21 +24,24 @@ export const logs: readonly [Log, Log] = [
 /**
  * Lets go of rows that are past retention as a whole; answers the scope's row with the log as it is then.
  *
- * @param pending - the place of the row that is about to be written, if one is.
+ * @param pending - the records of this log that have no row of it yet.
  */
 export function* trim(
 	{ of, table }: Log,
 	row: ScopeRow,
 	now: number,
 	writes: Writes,
-	pending?: number,
+	pending?: LogRow,
 ): Steps<ScopeRow> {
 	const { scope, keep } = row;
 	const { total } = row[of];
 	if (keep === undefined) return row;
 	const { count, age } = keep[of];
+	const isOver = (one: LogRow): boolean => one.at + one.count <= total - count || one.time < now - age;
+	const tail = of === "changes" && row.tail !== null && !isOver(row.tail) ? row.tail : null;
+	const next = pending ?? tail;
 	const [rows] = (yield [{ range: { table, scope, limit: rowsAtOnce } }]) as [LogRow[]];
-	const from = rows.findIndex((one) => one.at + one.count > total - count && one.time >= now - age);
+	const from = rows.findIndex((one) => !isOver(one));
 	const kept = rows[from];
 	const gone = from < 0 ? rows.at(-1) : rows[from - 1];
 	if (gone !== undefined) writes.deleteAll({ table, scope, upTo: gone.last });
@@ -47,6 +50,6 @@ export function* trim(
 	if (kept !== undefined) size = { total, first: Math.max(kept.at, total - count), oldest: kept.time };
 	else if (gone !== undefined && rows.length === rowsAtOnce)
 		size = { total, first: gone.at + gone.count, oldest: gone.time };
-	else if (pending !== undefined) size = { total, first: pending, oldest: now };
-	return { ...row, [of]: size };
+	else if (next !== null) size = { total, first: next.at, oldest: next.time };
+	return { ...row, ...(of === "changes" ? { tail } : {}), [of]: size };
 }

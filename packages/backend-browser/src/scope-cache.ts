@@ -72,11 +72,16 @@ export class ScopeCache {
 function* catchUp(state: CachedScope, row: ScopeRow): Steps<boolean> {
 	if (row.head < state.head || row.touches < state.touches) return false;
 	if (row.head > state.head) {
-		const range = { table: "l", scope: row.scope, after: state.head, limit: catchUpLimit } as const;
-		const [rows] = (yield [{ range }]) as [LogRow[]];
-		if (rows.length === catchUpLimit) return false;
-		for (const { text } of rows)
-			for (const record of parseRecords(text)) if (!state.hear(record)) return false;
+		const tail = row.tail === null ? [] : parseRecords(row.tail.text);
+		// Most are behind by a commit or two: these are in the row.
+		if ((tail[0]?.previous ?? row.head) > state.head) {
+			const range = { table: "l", scope: row.scope, after: state.head, limit: catchUpLimit } as const;
+			const [rows] = (yield [{ range }]) as [LogRow[]];
+			if (rows.length === catchUpLimit) return false;
+			for (const { text } of rows)
+				for (const record of parseRecords(text)) if (!state.hear(record)) return false;
+		}
+		for (const record of tail) if (!state.hear(record)) return false;
 		if (state.head !== row.head) return false;
 	}
 	const missed = row.touches - state.touches;

@@ -1,5 +1,6 @@
 /** A scope's own row: all that is known of it without its entries. */
 import type { Json, LogRetention, Retention, ScopeId } from "@holdfast/core";
+import type { LogRow, WriterNote } from "./records.js";
 
 /** How long a log is. Its records are counted on through the scope's life, so that each has a place. */
 export interface LogSize {
@@ -42,6 +43,13 @@ export interface ScopeRow {
 	readonly endsAt: number | null;
 	readonly changes: LogSize;
 	readonly events: LogSize;
+	/**
+	 * The newest records of the log of changes, as long as they are few: most commits write no row of the log, and most tabs that are a little
+	 * behind find here what they missed.
+	 */
+	readonly tail: LogRow | null;
+	/** What the writers of the last while asked, by their names. */
+	readonly writers: Readonly<Record<string, WriterNote>>;
 	/** When there may be something to tidy. */
 	readonly tidyAt: number | null;
 }
@@ -69,6 +77,8 @@ export const blankRow = (scope: ScopeId): ScopeRow => ({
 	endsAt: null,
 	changes: emptyLog,
 	events: emptyLog,
+	tail: null,
+	writers: {},
 	tidyAt: null,
 });
 
@@ -78,6 +88,7 @@ export const emptied = (row: ScopeRow): ScopeRow => ({
 	floor: Math.max(row.floor, row.head),
 	time: row.time,
 	offset: row.offset,
+	writers: row.writers,
 	tidyAt: row.tidyAt,
 	// Who holds an earlier life in memory must not find its own count.
 	touches: row.touches,

@@ -2,7 +2,6 @@
 import type { ScopeId } from "@holdfast/core";
 import type { Parts } from "./commit.js";
 import { allRows } from "./reading.js";
-import type { WriterRow } from "./records.js";
 import { logs, trim } from "./retention.js";
 import type { Steps, Writes } from "./row-store.js";
 import { emptied, isLong, nextTidy, type ScopeRow } from "./scope-row.js";
@@ -31,11 +30,10 @@ export function* untidy({ clock }: Parts, limit: number): Steps<readonly ScopeId
 
 /** Trims a scope's logs, forgets writers whose time is over, and the scope itself once nothing is left of it. */
 export function* tidyScope({ cache, clock }: Parts, scope: ScopeId, writes: Writes): Steps<void> {
-	const [found, writers, entries] = (yield [
-		{ key: ["m", scope] },
-		{ range: { table: "w", scope } },
-		{ range: { table: "e", scope, limit: 1 } },
-	]) as [ScopeRow | undefined, WriterRow[], unknown[]];
+	const [found, entries] = (yield [{ key: ["m", scope] }, { range: { table: "e", scope, limit: 1 } }]) as [
+		ScopeRow | undefined,
+		unknown[],
+	];
 	if (found === undefined) return;
 	clock.witness(found);
 	const now = clock.now();
@@ -43,8 +41,12 @@ export function* tidyScope({ cache, clock }: Parts, scope: ScopeId, writes: Writ
 	for (const log of logs)
 		if (row.keep !== undefined && isLong(row[log.of], row.keep[log.of], now))
 			row = yield* trim(log, row, now, writes);
-	for (const { writer, until } of writers) if (until < now) writes.delete(["w", scope, writer]);
-	const until = Math.max(0, ...writers.map((one) => one.until).filter((time) => time >= now));
+	const writers = Object.entries(row.writers);
+	for (const [writer, { until, answer }] of writers)
+		if (until < now && answer === null) writes.delete(["w", scope, writer]);
+	const alive = writers.filter(([, { until }]) => until >= now);
+	row = { ...row, writers: Object.fromEntries(alive) };
+	const until = Math.max(0, ...alive.map(([, note]) => note.until));
 	const isEmpty =
 		entries.length === 0 &&
 		row.seal === undefined &&

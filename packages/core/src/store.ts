@@ -34,7 +34,8 @@ export const scopeError = (
 ): HoldfastError =>
 	new HoldfastError(code, message, { scope: scope === undefined ? scope : scopeLabel(scope), ...details });
 
-const failureCodes: Partial<Record<Failure["failed"], ErrorCode>> = {
+/** The failures that have a code of their own. All but `overdue` may be over when the same is sent again. */
+export const failureCodes: Partial<Record<Failure["failed"], ErrorCode>> = {
 	unavailable: "unavailable",
 	blocked: "store-blocked",
 	busy: "busy",
