@@ -178,6 +178,7 @@ export class RowBackend implements Backend {
 		const opened = (found: Place): Place => {
 			this.#place = found;
 			this.#channel = new TabChannel(found.channel, (message) => this.#hear(message));
+			void this.#channel.open();
 			globalThis.addEventListener?.("pagehide", this.#hidden);
 			globalThis.addEventListener?.("pageshow", this.#shown);
 			void globalThis.navigator?.storage?.persisted?.().then(

@@ -103,31 +103,38 @@ export class SessionStore implements RowStore {
 		}
 	}
 
-	/** All or nothing, also if the tab ends in the middle: how it was is written down first. */
+	/**
+	 * All or nothing, also if the tab ends in the middle: first it is written down how it was or how it will be, whichever takes less room, so
+	 * that what makes room always finds some.
+	 */
 	#apply(changes: readonly Change[]): void {
 		if (changes.length === 0) return;
-		const before = new Map(changes.map(([item]) => [item, this.#items.getItem(item)]));
-		this.#items.setItem(this.#journal, JSON.stringify([...before]));
+		const before = Array.from(new Map(changes), ([item]): Change => [item, this.#items.getItem(item)]);
+		const goal = sizeOf(changes) < sizeOf(before) ? changes : before;
+		this.#items.setItem(this.#journal, JSON.stringify(goal));
 		try {
-			for (const change of changes) this.#set(change);
+			this.#setAll(changes);
 		} catch (error) {
-			this.#undo([...before]);
+			// Until it is as it was, a tab that ends here finds in the journal what to do.
+			this.#setAll(before);
+			this.#items.removeItem(this.#journal);
 			throw error;
 		}
 		this.#items.removeItem(this.#journal);
 	}
 
-	/** Undoes what a tab was in the middle of when it ended. */
+	/** Ends what a tab was in the middle of when it ended. */
 	#recover(): void {
 		const journal = this.#items.getItem(this.#journal);
-		if (journal !== null) this.#undo(JSON.parse(journal));
+		if (journal === null) return;
+		this.#setAll(JSON.parse(journal));
+		this.#items.removeItem(this.#journal);
 	}
 
-	#undo(before: readonly Change[]): void {
-		// What is new goes before what was there comes back: so there is room for it.
-		for (const change of before) if (change[1] === null) this.#set(change);
-		for (const change of before) this.#set(change);
-		this.#items.removeItem(this.#journal);
+	#setAll(changes: readonly Change[]): void {
+		// What goes leaves its room to what comes.
+		for (const change of changes) if (change[1] === null) this.#set(change);
+		for (const change of new Map(changes)) if (change[1] !== null) this.#set(change);
 	}
 
 	#set([item, text]: Change): void {
@@ -135,6 +142,9 @@ export class SessionStore implements RowStore {
 		else this.#items.setItem(item, text);
 	}
 }
+
+const sizeOf = (changes: readonly Change[]): number =>
+	changes.reduce((sum, [item, text]) => sum + item.length + (text?.length ?? 0), 0);
 
 const subOf = (table: Table, text: string): string | number =>
 	table === "l" || table === "v" ? Number(text) : text;
