@@ -8,7 +8,7 @@ import { createStore } from "zustand/vanilla";
 import { measure, type Operation } from "./measure.ts";
 
 /** Operations a second by side. */
-export type Figures = Readonly<Record<string, number>>;
+type Figures = Readonly<Record<string, number>>;
 
 /** How many sets a turn of the event loop has. */
 const turn = 1000;

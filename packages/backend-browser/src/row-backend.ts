@@ -41,7 +41,7 @@ export interface Place {
 }
 
 /** What a {@link RowBackend} tells who opens its place. */
-export interface Events {
+interface Events {
 	/** The connection was taken away; `lost`: what was stored is gone. */
 	disturbed(lost: boolean): void;
 	/** A transaction does not begin, or does again. */

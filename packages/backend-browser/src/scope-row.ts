@@ -58,7 +58,7 @@ export interface ScopeRow {
 const touchedLimit = 16;
 
 /** A log without records. */
-export const emptyLog: LogSize = { total: 0, first: 0, oldest: null };
+const emptyLog: LogSize = { total: 0, first: 0, oldest: null };
 
 /** The row of a scope that has none. */
 export const blankRow = (scope: ScopeId): ScopeRow => ({

@@ -16,7 +16,7 @@ const source = `
 `;
 
 /** What pages have under `holdfast`. */
-export type Library = typeof import("@holdfast/core") & Pick<typeof import("./index.js"), "browser">;
+type Library = typeof import("@holdfast/core") & Pick<typeof import("./index.js"), "browser">;
 
 declare global {
 	var holdfast: Library;
