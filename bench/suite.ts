@@ -90,6 +90,25 @@ export class Suite {
 		});
 	}
 
+	/** Adds what was measured elsewhere, in a page: operations a second by side. */
+	add(
+		name: string,
+		figures: Readonly<Record<string, number>>,
+		{ bars = {}, sync = [] }: Pick<CaseOptions, "bars"> & { readonly sync?: readonly string[] },
+	): void {
+		const { Holdfast: ops = 0, ...peers } = figures;
+		for (const [peer, peerOps] of Object.entries(peers))
+			this.#add({
+				case: name,
+				unit: "ops/s",
+				peer,
+				ops,
+				peerOps,
+				bar: bars[peer],
+				sync: sync.includes(peer),
+			});
+	}
+
 	/** Writes what was found. */
 	end(): void {
 		save(this.#name, this.#rows);

@@ -89,6 +89,8 @@ try {
 			"redis.cjs",
 			"sql.mjs",
 			"sql.cjs",
+			"browser.mjs",
+			"browser.cjs",
 		]) {
 			await check(`Node ${version}: ${file}`, () => quietly(node, [file], consumer));
 		}

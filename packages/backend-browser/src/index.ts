@@ -1,1 +1,7 @@
-export {};
+/**
+ * The browser's storage, and the way from a page to a server's state, as backends of Holdfast.
+ *
+ * @packageDocumentation
+ */
+export { type BrowserBackend, type BrowserOptions, browser } from "./browser.js";
+export type { StorageState } from "./row-backend.js";

@@ -224,10 +224,18 @@ export interface Refused {
 /** A call that did not succeed, as a value: one rejection that nobody awaits would end a Node process. */
 export interface Failure {
 	/**
-	 * `unavailable`: certainly not applied. `unknown`: handed over, and the answer lost. `superseded`, `conflict`, `overdue`: the
+	 * `unavailable`, `blocked`: certainly not applied, the latter because another user of the store holds it. `unknown`: handed over, and the answer lost. `superseded`, `conflict`, `overdue`: the
 	 * writer's sequence was lower than, or another than, what the store has seen, or `until` has passed. `busy`: too many writers.
 	 */
-	readonly failed: "unavailable" | "unknown" | "superseded" | "conflict" | "overdue" | "busy" | "refused";
+	readonly failed:
+		| "unavailable"
+		| "blocked"
+		| "unknown"
+		| "superseded"
+		| "conflict"
+		| "overdue"
+		| "busy"
+		| "refused";
 	readonly message: string;
 	readonly cause?: unknown;
 	/** The store's clock, where it is known. */
@@ -380,6 +388,11 @@ export interface Backend {
 	 * that come late too; a store that can't have such news leaves this out.
 	 */
 	problems?(listener: (problem: string) => void): Unwatch;
+	/**
+	 * How safe what a browser stores is, as of now: `persisted`, `evictable`, or `blocked` while another tab holds the storage. Other stores leave
+	 * this out.
+	 */
+	readonly storage?: "persisted" | "evictable" | "blocked";
 	/** Lets go of connections and timers; `timeout` in ms bounds the wait. */
 	close(options?: { readonly timeout?: number }): Promise<void>;
 }

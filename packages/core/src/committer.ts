@@ -16,7 +16,7 @@ import type { Cancel } from "./clock.js";
 import type { HoldfastError } from "./error.js";
 import type { Reader } from "./reader.js";
 import { isLater } from "./soon.js";
-import { failureError, type Patience, type Store, scopeError, scopeLabel } from "./store.js";
+import { failureCodes, failureError, type Patience, type Store, scopeError, scopeLabel } from "./store.js";
 
 /** How long a batch may be applied after it was made, in ms. */
 const batchLife = 30_000;
@@ -305,8 +305,7 @@ export class Committer {
 			this.#land(lane, again, this.#call([again.batch])[0] as Soon<BatchAnswer | Failure>);
 			return;
 		}
-		const retriable =
-			answer.failed === "unknown" || answer.failed === "unavailable" || answer.failed === "busy";
+		const retriable = answer.failed !== "overdue" && answer.failed in failureCodes;
 		if (flight.unknown && retriable && this.#store.now() < flight.batch.until) {
 			const pause = Math.min(1000, 20 * 2 ** flight.attempts++) * (0.5 + this.#store.random() / 2);
 			flight.retry = this.#store.clock.after(pause, () =>

@@ -25,6 +25,7 @@ import type { Entry, Json } from "./backend.js";
  * | `timeout` | Not handed to the store in time; nothing was written. |
  * | `outcome-unknown` | Handed to the store and never answered: read before writing again. |
  * | `unavailable` | The store is out of reach; nothing was written. |
+ * | `store-blocked` | Another tab, perhaps a frozen one, holds the browser's storage; nothing was written. |
  * | `busy` | A queue is at its bound; slow down. |
  * | `closed` | The manager, or the subscription's source, was closed. |
  * | `failed` | The store refused in a way that has no code of its own; see `cause`. |
@@ -49,6 +50,7 @@ export type ErrorCode =
 	| "timeout"
 	| "outcome-unknown"
 	| "unavailable"
+	| "store-blocked"
 	| "busy"
 	| "closed"
 	| "failed";

@@ -43,6 +43,7 @@ export type * from "./lock.js";
 export * from "./manager.js";
 // Backends and layers.
 export { type MemoryOptions, memory } from "./memory.js";
+export { MemoryScope, type MemoryUse } from "./memory-scope.js";
 export type * from "./mirror.js";
 export {
 	addToTally,

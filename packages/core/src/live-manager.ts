@@ -147,6 +147,7 @@ export class LiveManager {
 			clockOffset: offset,
 			pending: this.#committer.pending.reduce((sum, { commits }) => sum + commits, 0),
 			watched: this.#feeds.size,
+			storage: this.#backend.storage,
 		};
 	}
 

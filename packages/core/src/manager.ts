@@ -79,6 +79,8 @@ export interface Health {
 	readonly pending: number;
 	/** Scopes being watched. */
 	readonly watched: number;
+	/** How safe it is in the browser's storage: see the browser backend. `undefined` on other stores. */
+	readonly storage: Backend["storage"];
 }
 
 /** Signals of a manager. */

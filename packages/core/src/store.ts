@@ -34,8 +34,10 @@ export const scopeError = (
 ): HoldfastError =>
 	new HoldfastError(code, message, { scope: scope === undefined ? scope : scopeLabel(scope), ...details });
 
-const failureCodes: Partial<Record<Failure["failed"], ErrorCode>> = {
+/** The failures that have a code of their own. All but `overdue` may be over when the same is sent again. */
+export const failureCodes: Partial<Record<Failure["failed"], ErrorCode>> = {
 	unavailable: "unavailable",
+	blocked: "store-blocked",
 	busy: "busy",
 	unknown: "outcome-unknown",
 	overdue: "timeout",
@@ -246,7 +248,7 @@ export class Store {
 			const known = isHoldfastError(error)
 				? error
 				: scopeError(scope, "failed", "the store refused the call, see cause", { cause: error });
-			if (known.code === "timeout" || known.code === "unavailable") this.fail(known);
+			if (/^(timeout|unavailable|store-blocked)$/.test(known.code)) this.fail(known);
 			throw known;
 		}
 	}

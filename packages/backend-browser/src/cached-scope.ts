@@ -1,0 +1,122 @@
+/** A scope held in memory: the reducer works on it, and what it did is then written. */
+import {
+	type Commit,
+	type Entry,
+	follows,
+	type LogRecord,
+	MemoryScope,
+	type MemoryUse,
+} from "@holdfast/core";
+import type { ScopeRow, Touched } from "./scope-row.js";
+
+/** What has to be written of a scope's entries. */
+export interface Difference {
+	/** Whether everything that was stored of it has to go first. */
+	readonly cleared: boolean;
+	readonly deleted: readonly string[];
+	readonly put: readonly Entry[];
+	/** Which of them only have another deadline. */
+	readonly touched: readonly Touched[];
+}
+
+// The browser says itself when there is no room.
+const unbounded = (): MemoryUse => ({
+	maxEntries: Number.POSITIVE_INFINITY,
+	maxBytes: Number.POSITIVE_INFINITY,
+	entries: 0,
+	bytes: 0,
+});
+
+/** A scope in memory, see {@link MemoryScope}; its logs stay in the store. */
+export class CachedScope extends MemoryScope {
+	/** How many extended deadlines it knows of. */
+	touches = 0;
+	#before = new Map<string, Entry | undefined>();
+	#cleared = false;
+
+	readonly #use: MemoryUse;
+
+	constructor(use: MemoryUse = unbounded()) {
+		super(use);
+		this.#use = use;
+	}
+
+	/** How many entries it has. */
+	get size(): number {
+		return this.#use.entries;
+	}
+
+	override put(entry: Entry): void {
+		this.#note(entry.key);
+		super.put(entry);
+	}
+
+	override remove(key: string): void {
+		this.#note(key);
+		super.remove(key);
+	}
+
+	override clear(): void {
+		super.clear();
+		this.#cleared = true;
+	}
+
+	override hasRoom(_commit: Commit): boolean {
+		return true;
+	}
+
+	/** Takes over what the row says. */
+	follow({ head, eventsHead, deadline, seal, keep, touches }: ScopeRow): void {
+		Object.assign(this, { head, eventsHead, deadline, seal, keep, touches });
+	}
+
+	/** Applies a record if it is the next one; answers whether it knows it now. */
+	hear(record: LogRecord): boolean {
+		if (record.revision <= this.head) return true;
+		if (!follows(record, this.head, "changes")) return false;
+		for (const { key, entry } of record.changes) {
+			if (entry === null) super.remove(key);
+			else super.put(entry);
+		}
+		this.head = record.revision;
+		return true;
+	}
+
+	/** Takes over extended deadlines; of entries that are another by now they say nothing. */
+	extend(touched: readonly Touched[]): void {
+		for (const { key, revision, expiresAt } of touched) {
+			const entry = this.get(key);
+			if (entry?.revision === revision && (entry.expiresAt ?? expiresAt) < expiresAt)
+				super.put({ ...entry, expiresAt });
+		}
+	}
+
+	/** From here on it notes what changes. */
+	begin(): void {
+		this.#before.clear();
+		this.#cleared = false;
+	}
+
+	/** What changed since. */
+	difference(): Difference {
+		const deleted: string[] = [];
+		const put: Entry[] = [];
+		const touched: Touched[] = [];
+		for (const [key, known] of this.#before) {
+			const before = this.#cleared ? undefined : known;
+			const entry = this.get(key);
+			if (entry === before) continue;
+			if (entry === undefined) deleted.push(key);
+			else {
+				put.push(entry);
+				const { revision, expiresAt } = entry;
+				if (revision === before?.revision && expiresAt !== null) touched.push({ key, revision, expiresAt });
+			}
+		}
+		return { cleared: this.#cleared, deleted, put, touched };
+	}
+
+	#note(key: string): void {
+		if (!this.#before.has(key)) this.#before.set(key, this.get(key));
+	}
+}
