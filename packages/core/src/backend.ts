@@ -326,7 +326,9 @@ export type Signal =
 	/** Look at the head. */
 	| { readonly type: "wake" }
 	/** The connection broke: blind until the next signal. */
-	| { readonly type: "lost" };
+	| { readonly type: "lost" }
+	/** Who asks is somebody else now: what is known of the scope goes at once, before it is asked for anew. Only behind a bridge. */
+	| { readonly type: "forget" };
 
 /** Ends a watch. */
 export type Unwatch = () => void;
