@@ -2,7 +2,11 @@ import { defineConfig, type Options } from "tsup";
 
 const shared: Options = { platform: "neutral", target: "es2022", dts: true };
 
-const entries = { index: "src/index.ts", "wire/index": "src/wire/index.ts" };
+const entries = {
+	index: "src/index.ts",
+	"server/index": "src/server/index.ts",
+	"wire/index": "src/wire/index.ts",
+};
 
 export default defineConfig([
 	{

@@ -287,6 +287,8 @@ export class Feed {
 			this.#repairing = false;
 			this.#caughtUp();
 			this.#sweepAt(next);
+			// It was woken during that read.
+			if (this.#again) this.#repair();
 		} catch (error) {
 			if (run !== this.#run) return;
 			this.#repairing = false;

@@ -11,4 +11,3 @@ export * from "./failure.js";
 export * from "./messages.js";
 export * from "./queue.js";
 export * from "./record.js";
-export * from "./signal.js";

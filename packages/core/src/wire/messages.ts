@@ -272,6 +272,8 @@ export type ByeReason =
 	| "lifetime"
 	/** The grant has ended, or was revoked: who asks again is told why. */
 	| "revoked"
+	/** This subject has too many streams on this server, and this is the oldest. */
+	| "crowded"
 	/** All was told that a `once` asked for. */
 	| "once"
 	/** The server closes. */

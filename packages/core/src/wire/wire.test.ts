@@ -12,7 +12,6 @@ import {
 	decodeFailure,
 	decodeReadAnswer,
 	decodeRecord,
-	decodeSignal,
 	EventSplitter,
 	encodeBatch,
 	encodeBatchAnswer,
@@ -212,11 +211,4 @@ test("events are found in pieces of any size", () => {
 		for (let at = 0; at < text.length; at += size) splitter.push(text.slice(at, at + size));
 		expect(heard).toEqual(messages);
 	}
-});
-
-test("what an event means to who watches", () => {
-	expect(decodeSignal({ t: "ready", s: "a/b", c: 5 })).toEqual({ scope: "a/b", signal: { type: "wake" } });
-	expect(decodeSignal({ t: "hb", now: 5 })).toBeUndefined();
-	const records = decodeSignal({ t: "r", s: "a/b", records: [{ r: 7, p: 5, i: "x", t: 1 }] })?.signal;
-	expect(records).toMatchObject({ type: "records", records: [{ revision: 7, previous: 5, changes: [] }] });
 });
