@@ -4,7 +4,8 @@ export default defineConfig({
 	test: {
 		projects: [
 			// A browser project's name ends in "browser": `npm test` runs those apart.
-			"{packages,examples}/*/vitest{,.browser}.config.ts",
+			"{packages,examples}/*/vitest{,.browser,.tabs}.config.ts",
+			"packages/backend-browser/vitest.remote.config.ts",
 			{
 				resolve: { tsconfigPaths: true },
 				test: { name: "docs", include: ["docs/**/*.test.ts"] },
