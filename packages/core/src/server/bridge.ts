@@ -1,8 +1,10 @@
 /** Requests of pages: whose they are, which call they make, and the streams that are open. */
 import type { Backend } from "../backend.js";
+import type { Cancel } from "../clock.js";
 import { parseTtl } from "../duration.js";
 import { HoldfastError, isHoldfastError } from "../error.js";
 import { LiveManager, type ManagerParts, managerParts } from "../live-manager.js";
+import { formatEvent } from "../wire/event-stream.js";
 import { encodeError, statusOf } from "../wire/failure.js";
 import {
 	type ByeReason,
@@ -22,6 +24,8 @@ import { Pulse } from "./pulse.js";
 import { requests } from "./requests.js";
 import { type OpenSink, webSink } from "./sink.js";
 import { WriterQuota } from "./writer-quota.js";
+
+const encoder = new TextEncoder();
 
 const always = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
 
@@ -71,6 +75,7 @@ export class Bridge {
 	readonly #hubs = new Map<string, Hub>();
 	/** The open streams of each subject, the oldest first. */
 	readonly #streams = new Map<string, Set<PageStream>>();
+	#beat: Cancel | undefined;
 	#isClosed = false;
 
 	constructor(source: LiveManager | Backend, options: StateHandlerOptions) {
@@ -165,6 +170,7 @@ export class Bridge {
 			for (const stream of [...streams]) stream.bye("closing");
 		for (const hub of [...this.#hubs.values()]) hub.stop();
 		this.#pulse.stop();
+		this.#beat?.();
 		await this.#own?.close();
 	}
 
@@ -236,6 +242,24 @@ export class Bridge {
 			{ closed: () => stream.stop(), drained: () => stream.drained() },
 		);
 		stream.start(sink, wanted);
+		this.#beatLater();
+	}
+
+	/** One heartbeat for all, encoded once. */
+	#beatLater(): void {
+		const { clock } = this.#parts.store;
+		this.#beat ??= clock.after(
+			this.#times.heartbeat,
+			() => {
+				this.#beat = undefined;
+				if (this.#streams.size === 0) return;
+				const bytes = encoder.encode(formatEvent({ t: "hb", now: this.#parts.store.now() }));
+				for (const streams of [...this.#streams.values()])
+					for (const stream of [...streams]) stream.send(bytes);
+				this.#beatLater();
+			},
+			true,
+		);
 	}
 
 	#hub(scope: string): Hub {

@@ -13,6 +13,9 @@ import type { Gathering, Pulse } from "./pulse.js";
 /** How many bytes of frames are kept, for who comes back after a moment. */
 const keptBytes = 262_144;
 
+/** At how many bytes of values, as estimated, what has gathered goes out before its time: a frame must fit in a client's buffer. */
+const frameBytes = 131_072;
+
 /** How long a scope is followed after its last watcher, in ms: streams are closed and opened again. */
 const linger = 5000;
 
@@ -47,6 +50,7 @@ export class Hub implements Follower, Gathering {
 	readonly #gone: () => void;
 	readonly #watchers = new Set<Watcher>();
 	#gathered: LogRecord[] = [];
+	#gatheredBytes = 0;
 	#frames: Frame[] = [];
 	#bytes = 0;
 	#unfollow: (() => void) | undefined;
@@ -98,11 +102,15 @@ export class Hub implements Follower, Gathering {
 	record(record: LogRecord): void {
 		if (this.sent < 0) this.sent = record.previous;
 		this.#gathered.push(record);
-		this.#pulse.ready(this);
+		for (const { entry } of record.changes) this.#gatheredBytes += entry?.value.size ?? 0;
+		for (const { payload } of record.events) this.#gatheredBytes += payload.size;
+		if (this.#gatheredBytes >= frameBytes) this.flush();
+		else this.#pulse.ready(this);
 	}
 
 	reset({ revision }: Snapshot): void {
 		this.#gathered = [];
+		this.#gatheredBytes = 0;
 		this.#frames = [];
 		this.#bytes = 0;
 		this.sent = revision;
@@ -114,6 +122,7 @@ export class Hub implements Follower, Gathering {
 		const last = records.at(-1);
 		if (last === undefined) return false;
 		this.#gathered = [];
+		this.#gatheredBytes = 0;
 		const previous = this.sent;
 		const bytes = encodeFrame(this.scope, records);
 		this.sent = last.revision;

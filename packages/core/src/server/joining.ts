@@ -6,8 +6,8 @@ import type { Store } from "../store.js";
 import type { ResetReason } from "../wire/messages.js";
 import { encodeFrame, type Hub } from "./hub.js";
 
-/** How much of a log is read at once. */
-const page = { limit: 500, bytes: 262_144 } as const;
+/** How many records of a log are read at once. */
+const limit = 500;
 
 /** How long to wait before the store is asked again, in ms. */
 const pause = 1000;
@@ -19,7 +19,9 @@ export interface Joining {
 	readonly store: Store;
 	/** Whether nobody wants it any more. */
 	isOver(): boolean;
-	/** Resolves when there is room for more. */
+	/** How many bytes may be handed over when there is room. */
+	readonly bytes: number;
+	/** Resolves when there is room for so much. */
 	room(): Promise<void>;
 	frame(bytes: Uint8Array): void;
 	reset(cursor: Cursor, why: ResetReason): void;
@@ -32,10 +34,11 @@ export async function join(joining: Joining, from: Cursor | undefined): Promise<
 	for (let cursor = from; !joining.isOver(); ) {
 		try {
 			await joining.hub.whenLive();
+			await joining.room();
 			if (joining.isOver()) return;
 			cursor ??= joining.hub.sent;
 			const kept = joining.hub.after(cursor);
-			if (kept !== undefined) {
+			if (kept !== undefined && kept.reduce((sum, { length }) => sum + length, 0) <= joining.bytes) {
 				for (const bytes of kept) joining.frame(bytes);
 				joining.live(joining.hub.sent);
 				return;
@@ -53,10 +56,9 @@ export async function join(joining: Joining, from: Cursor | undefined): Promise<
 
 /** One page of the log; the cursor after it, `undefined` once it is live. */
 async function readOn(joining: Joining, cursor: Cursor): Promise<Cursor | undefined> {
-	const { scope, hub, store } = joining;
-	await joining.room();
+	const { scope, hub, store, bytes } = joining;
 	const log: LogPage = await store.ask(scope, (backend) =>
-		backend.log(scope, cursor, { of: "changes", ...page }),
+		backend.log(scope, cursor, { of: "changes", limit, bytes }),
 	);
 	if (joining.isOver()) return undefined;
 	if (!resumes(log, cursor, "changes")) {

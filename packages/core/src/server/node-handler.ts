@@ -91,7 +91,8 @@ function openSink(
 	let cut: ReturnType<typeof setTimeout> | undefined;
 	outgoing.writeHead(200, headers);
 	outgoing.flushHeaders();
-	outgoing.on("drain", () => events.drained());
+	// Not the event "drain": that comes only after more waited than Node's own mark.
+	const taken = (): void => events.drained();
 	outgoing.on("close", () => {
 		clearTimeout(cut);
 		events.closed();
@@ -100,7 +101,7 @@ function openSink(
 	outgoing.on("error", () => {});
 	return {
 		write(bytes) {
-			if (!outgoing.destroyed && !outgoing.writableEnded) outgoing.write(bytes);
+			if (!outgoing.destroyed && !outgoing.writableEnded) outgoing.write(bytes, taken);
 		},
 		get waiting() {
 			return outgoing.writableLength;

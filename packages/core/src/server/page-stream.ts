@@ -13,6 +13,9 @@ import type { StreamSink } from "./sink.js";
 /** How long a client may take to hear the end, in ms, before it is cut off. */
 const grace = 5000;
 
+/** The most bytes that a client which is behind is sent at once. */
+const mostBytes = 262_144;
+
 /** What a stream works with. */
 export interface StreamParts {
 	readonly store: Store;
@@ -83,7 +86,7 @@ export class PageStream {
 		if (wanted.size === 0 && once) this.bye("once");
 	}
 
-	/** The client has taken what waited. */
+	/** The client has taken something of what waited. */
 	drained(): void {
 		for (const resolve of this.#waiting.splice(0)) resolve();
 	}
@@ -139,8 +142,10 @@ export class PageStream {
 				hub,
 				store: this.#parts.store,
 				isOver,
+				bytes: Math.min(mostBytes, this.#parts.bufferBytes / 4),
 				room: () => this.#room(),
-				frame: (bytes) => isOver() || this.send(bytes),
+				// Not held to the bound, since it waited for room: who is behind is not slow for that.
+				frame: (bytes) => isOver() || this.#sink?.write(bytes),
 				reset: (cursor, why) => isOver() || this.#tell({ t: "reset", s: scope, c: cursor, why }),
 				live: (cursor) => {
 					if (isOver()) return;

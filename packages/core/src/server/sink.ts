@@ -14,7 +14,7 @@ export interface StreamSink {
 export interface SinkEvents {
 	/** The client is gone, or the stream has ended. */
 	closed(): void;
-	/** The client has taken what waited. */
+	/** The client has taken something of what waited. */
 	drained(): void;
 }
 
@@ -53,12 +53,10 @@ export function webSink(
 				}
 				waiting -= next.length;
 				given.enqueue(next);
-				if (queue.length === 0) {
-					if (ending) {
-						given.close();
-						finish();
-					} else events.drained();
-				}
+				if (queue.length === 0 && ending) {
+					given.close();
+					finish();
+				} else events.drained();
 				return undefined;
 			},
 			cancel: finish,
