@@ -135,19 +135,21 @@ export class Admission {
 	}
 
 	#owned(mutation: WireMutation): Mutation {
-		if (mutation.op === "emit") checkKey(this.#scope, mutation.type, this.#principal);
-		else if (mutation.op !== "seal") checkKey(this.#scope, mutation.key as string, this.#principal);
+		if (mutation.op === "emit") {
+			if (mutation.type.startsWith(reservedUnder))
+				throw this.#refuse("denied", "no event has such a type", mutation.type);
+			checkKey(this.#scope, mutation.type, this.#principal);
+		} else if (mutation.op !== "seal") checkKey(this.#scope, mutation.key as string, this.#principal);
 		return this.#fitting(mutation);
 	}
 
 	/** By the rules of its field. */
 	#fitting(mutation: WireMutation): Mutation {
-		const { state } = this.#parts;
 		switch (mutation.op) {
 			case "emit":
 				return {
 					...mutation,
-					payload: this.#value(mutation.type, mutation.payload, state.event(mutation.type)),
+					payload: this.#value(mutation.type, mutation.payload, this.#eventRule(mutation.type)),
 				};
 			case "put": {
 				const rule = this.#rule(mutation.key);
@@ -170,11 +172,11 @@ export class Admission {
 	}
 
 	#rule(key: string): FieldRule {
-		try {
-			return this.#parts.state.kind(this.#kind).at(key);
-		} catch (error) {
-			throw this.#at(error, key);
-		}
+		return this.#at(key, () => this.#parts.state.kind(this.#kind).at(key));
+	}
+
+	#eventRule(type: string): FieldRule {
+		return this.#at(type, () => this.#parts.state.event(type));
 	}
 
 	#longest(rule: FieldRule): number | null {
@@ -215,11 +217,7 @@ export class Admission {
 			const { code, message, issues } = error;
 			throw this.#refuse(issues === undefined ? code : "validation-failed", message, key, issues);
 		}
-		try {
-			return rule.write(data, codec);
-		} catch (error) {
-			throw this.#at(error, key);
-		}
+		return this.#at(key, () => rule.write(data, codec));
 	}
 
 	/** What a lock needs, and nothing else: taken where it is free, extended and given back by its token. */
@@ -302,9 +300,13 @@ export class Admission {
 			throw this.#refuse("too-large", `the commit has ${bytes} bytes, the limit is ${commitBytes}: split it`);
 	}
 
-	#at(error: unknown, key: string): unknown {
-		if (!isHoldfastError(error)) return error;
-		return this.#refuse(error.code, error.message, key, error.issues);
+	/** Work whose errors name the scope and the key. */
+	#at<T>(key: string, work: () => T): T {
+		try {
+			return work();
+		} catch (error) {
+			throw isHoldfastError(error) ? this.#refuse(error.code, error.message, key, error.issues) : error;
+		}
 	}
 
 	#refuse(code: ErrorCode, message: string, key?: string, issues?: HoldfastError["issues"]): HoldfastError {

@@ -29,12 +29,15 @@ export interface Grant {
 
 const ranks: Record<Access, number> = { none: 0, read: 1, write: 2, admin: 3 };
 
-const rank = (access: Access): number => (Object.hasOwn(ranks, access) ? ranks[access] : 0);
+const rank = (access: Access): number =>
+	typeof access === "string" && Object.hasOwn(ranks, access) ? ranks[access] : 0;
 
 /** Whether one access includes another. */
 export const includes = (access: Access, needed: Access): boolean => rank(access) >= rank(needed);
 
 const isCanonical = (scope: ScopeId, parts: ScopeParts): boolean => {
+	// Whoever grants `shared` means the one that there is.
+	if (parts.kind === "shared" && parts.id !== undefined) return false;
 	try {
 		return formatScopeId(parts) === scope;
 	} catch {

@@ -104,7 +104,7 @@ export class Page {
 	}
 
 	/** A batch of one commit. */
-	batch(s: string, mutations: readonly WireMutation[], more: object = {}): Record<string, unknown> {
+	batch(s: string, mutations: readonly WireMutation[], more: object = {}) {
 		return {
 			s,
 			writer: this.#writer,
