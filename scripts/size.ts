@@ -6,8 +6,8 @@ import { build } from "esbuild";
 const root = new URL("..", import.meta.url).pathname;
 
 interface Budget {
-	/** What a small application imports. */
-	readonly imports: readonly string[];
+	/** What a small application imports: of the package of that name, or by package. */
+	readonly imports: readonly string[] | { readonly [name: string]: readonly string[] };
 	/** The most that it may weigh, minified and gzipped: what it weighs now, and a little. It only goes down. */
 	readonly gzipBytes: number;
 	/** What it should weigh. */
@@ -35,18 +35,20 @@ export async function bundleForBrowser(source: string, folder: string, tsconfig?
 	return outputFiles[0]?.text ?? "";
 }
 
-/** The sizes of a package with a budget, as found from a folder: a line for people. Throws if over the budget. */
+/** The sizes of what has a budget, as found from a folder: a line for people. Throws if over the budget. */
 export async function checkSize(name: string, folder: string): Promise<string> {
 	const budget = budgets[name];
 	if (budget === undefined) throw new Error(`${name} has no budget in size-budget.json.`);
-	const code = await bundleForBrowser(`export { ${budget.imports.join(", ")} } from "${name}";`, folder);
+	const imports = Object.entries(Array.isArray(budget.imports) ? { [name]: budget.imports } : budget.imports);
+	const source = imports.map(([from, names]) => `export { ${names.join(", ")} } from "${from}";`).join("\n");
+	const code = await bundleForBrowser(source, folder);
 	const gzipBytes = gzipSync(code, { level: 9 }).byteLength;
 	const line = `${Buffer.byteLength(code)} bytes minified, ${gzipBytes} gzipped, of at most ${budget.gzipBytes} (aim: ${budget.aimGzipBytes})`;
 	if (gzipBytes > budget.gzipBytes) throw new Error(`${name} is over its budget: ${line}`);
 	return line;
 }
 
-/** The packages that have a budget. */
+/** What has a budget: a package, or several together. */
 export const sizedPackages: readonly string[] = Object.keys(budgets);
 
 if (import.meta.main) {

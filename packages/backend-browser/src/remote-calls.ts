@@ -144,7 +144,6 @@ export class Calls {
 				body,
 				signal,
 				credentials,
-				cache: "no-store",
 			});
 			status.heard();
 			return response;
