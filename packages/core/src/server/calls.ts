@@ -24,7 +24,9 @@ import type {
 } from "../wire/messages.js";
 import { ownOrigin } from "../wire/record.js";
 import { Admission, type AdmissionParts, checkKey } from "./admission.js";
+import { OnceOverMemory } from "./once-over-memory.js";
 import { denied, includes, type Principal } from "./principal.js";
+import { Sliding } from "./sliding.js";
 import type { WriterQuota } from "./writer-quota.js";
 
 /** How much one page of a listing or a log may hold. */
@@ -51,13 +53,15 @@ export class Calls {
 	readonly #parts: ManagerParts;
 	readonly #admission: AdmissionParts;
 	readonly #writers: WriterQuota;
-	/** When a scope that slides was extended last, by the monotonic clock. */
-	readonly #slid = new Map<string, number>();
+	readonly #once: OnceOverMemory;
+	readonly #sliding: Sliding;
 
 	constructor(parts: ManagerParts, admission: AdmissionParts, writers: WriterQuota) {
 		this.#parts = parts;
 		this.#admission = admission;
 		this.#writers = writers;
+		this.#once = new OnceOverMemory(parts.store);
+		this.#sliding = new Sliding(parts.store.clock);
 	}
 
 	/** `/v1/read`. */
@@ -121,10 +125,7 @@ export class Calls {
 		await this.#learnClock(batches);
 		const admitted = batches.map((batch) => this.#admit(principal, batch));
 		const sent = admitted.filter((one) => "batch" in one);
-		const answers =
-			sent.length === 0
-				? []
-				: this.#store.askAll((backend) => backend.commit(sent.map(({ batch }) => batch)), sent.length);
+		const answers = sent.length === 0 ? [] : this.#once.commit(sent.map(({ batch }) => batch));
 		let next = 0;
 		const told = await Promise.all(
 			admitted.map(async (one) =>
@@ -231,10 +232,7 @@ export class Calls {
 	/** A scope that slides is kept by reading it, too. */
 	#keep(scope: string): void {
 		const { idle, keep } = this.#parts.kind(this.#kindOf(scope));
-		const now = this.#store.clock.monotonic();
-		if (idle === undefined || now - (this.#slid.get(scope) ?? Number.NEGATIVE_INFINITY) < idle / 10) return;
-		if (this.#slid.size > 10_000) this.#slid.clear();
-		this.#slid.set(scope, now);
+		if (idle === undefined || !this.#sliding.isDue(scope, idle)) return;
 		const id = crypto.randomUUID();
 		const kept = (async () =>
 			this.#parts.committer.submit(

@@ -3,6 +3,13 @@
  *
  * @packageDocumentation
  */
+export {
+	type CookieSession,
+	type CookieSessionOptions,
+	type CookieSessions,
+	cookieSessions,
+	type OpenedSession,
+} from "./cookie-sessions.js";
 export * from "./handler.js";
 export { nodeHandler } from "./node-handler.js";
 export type { Access, Grant, ScopeParts } from "./principal.js";

@@ -9,5 +9,6 @@ export * from "./entry.js";
 export * from "./event-stream.js";
 export * from "./failure.js";
 export * from "./messages.js";
+export * from "./open-session.js";
 export * from "./queue.js";
 export * from "./record.js";
