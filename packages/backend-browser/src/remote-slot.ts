@@ -8,7 +8,7 @@ import type { Page } from "./remote-page.js";
 const slots = 4;
 
 /** Whether the browser has spoken HTTP/2 or newer with a server; it does not tell of other origins unless these allow it. */
-export function isMultiplexed(url: string): boolean {
+function isMultiplexed(url: string): boolean {
 	const { origin } = new URL(url);
 	return performance.getEntriesByType("resource").some((entry) => {
 		const { name, nextHopProtocol } = entry as PerformanceResourceTiming;

@@ -156,24 +156,30 @@ describe("a call says whether it can have been carried out", { timeout: 60_000 }
 		expect(backend.status.online).toBe(true);
 	});
 
-	test("handed over and unanswered is sent again byte for byte, and applied once", async () => {
-		const server = await serve(newStore());
-		const sent: string[] = [];
-		let lose = 2;
-		const losing: typeof fetch = async (input, init) => {
-			const isCommit = String(input).endsWith("/v1/commit");
-			if (isCommit) sent.push(String(init?.body));
-			const response = await fetch(input, init);
-			if (!isCommit || lose-- <= 0) return response;
-			// As in a browser: nothing tells whether it had been sent.
-			throw new TypeError("Failed to fetch");
-		};
-		const { manager } = connect({ url: server.url, fetch: losing });
-		expect(await manager.shared.increment("n")).toBe(1);
-		expect(sent).toHaveLength(3);
-		expect(new Set(sent).size).toBe(1);
-		expect(await manager.shared.get("n")).toBe(1);
-	});
+	test.each([
+		["that remembers writers", newStore],
+		["within the server's process", memory],
+	])(
+		"handed over and unanswered is sent again byte for byte, and applied once by a store %s",
+		async (_, store) => {
+			const server = await serve(store());
+			const sent: string[] = [];
+			let lose = 2;
+			const losing: typeof fetch = async (input, init) => {
+				const isCommit = String(input).endsWith("/v1/commit");
+				if (isCommit) sent.push(String(init?.body));
+				const response = await fetch(input, init);
+				if (!isCommit || lose-- <= 0) return response;
+				// As in a browser: nothing tells whether it had been sent.
+				throw new TypeError("Failed to fetch");
+			};
+			const { manager } = connect({ url: server.url, fetch: losing });
+			expect(await manager.shared.increment("n")).toBe(1);
+			expect(sent).toHaveLength(3);
+			expect(new Set(sent).size).toBe(1);
+			expect(await manager.shared.get("n")).toBe(1);
+		},
+	);
 
 	test("handed over and never answered is outcome-unknown; what comes after it is refused as unsent", async () => {
 		const server = await serve(newStore());
