@@ -54,7 +54,7 @@ export class Calls {
 	/**
 	 * Asks for what changes nothing: whether it was carried out is of no interest.
 	 *
-	 * @throws {@link HoldfastError} `unavailable`, or what the server said.
+	 * @throws HoldfastError `unavailable`, or what the server said.
 	 */
 	async ask<T extends Envelope>(route: Route, body: string): Promise<T> {
 		try {
@@ -74,7 +74,7 @@ export class Calls {
 	/**
 	 * Asks the server once and waits for its answer.
 	 *
-	 * @throws {@link HoldfastError} `unavailable` where it was certainly not carried out, `outcome-unknown` where that can't be told, or what the server said.
+	 * @throws HoldfastError `unavailable` where it was certainly not carried out, `outcome-unknown` where that can't be told, or what the server said.
 	 */
 	async post<T extends Envelope>(route: Route, body: string): Promise<T> {
 		const { identity } = this.#parts;
@@ -97,7 +97,7 @@ export class Calls {
 	/**
 	 * Opens a stream; `controller` ends it.
 	 *
-	 * @throws {@link HoldfastError} as {@link Calls.post} does.
+	 * @throws HoldfastError as {@link Calls.post} does.
 	 */
 	async stream(request: StreamRequest, controller: AbortController): Promise<ReadableStream<Uint8Array>> {
 		const response = await this.#send("stream", JSON.stringify(request), controller);

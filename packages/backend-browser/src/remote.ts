@@ -74,7 +74,7 @@ export interface RemoteBackend extends Backend {
 /**
  * The scopes of a server, see `@holdfast/core/server`, for a page, a worker or another server. Nothing connects before the first use.
  *
- * @throws {@link HoldfastError} `invalid-argument` where the URL can't be one.
+ * @throws HoldfastError `invalid-argument` where the URL can't be one.
  *
  * @example
  * ```ts
