@@ -35,7 +35,7 @@ export async function bundleForBrowser(source: string, folder: string, tsconfig?
 	return outputFiles[0]?.text ?? "";
 }
 
-/** The sizes of a package with a budget, as found from a folder: a line for people. Throws if over the budget. */
+/** The sizes of what has a budget, as found from a folder: a line for people. Throws if over the budget. */
 export async function checkSize(name: string, folder: string): Promise<string> {
 	const budget = budgets[name];
 	if (budget === undefined) throw new Error(`${name} has no budget in size-budget.json.`);
@@ -49,7 +49,7 @@ export async function checkSize(name: string, folder: string): Promise<string> {
 	return line;
 }
 
-/** The packages that have a budget. */
+/** What has a budget: a package, or several together. */
 export const sizedPackages: readonly string[] = Object.keys(budgets);
 
 if (import.meta.main) {

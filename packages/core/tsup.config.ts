@@ -2,14 +2,20 @@ import { defineConfig, type Options } from "tsup";
 
 const shared: Options = { platform: "neutral", target: "es2022", dts: true };
 
+const entries = {
+	index: "src/index.ts",
+	"server/index": "src/server/index.ts",
+	"wire/index": "src/wire/index.ts",
+};
+
 export default defineConfig([
 	{
 		...shared,
-		entry: { index: "src/index.ts", "testing/index": "src/testing/index.ts" },
+		entry: { ...entries, "testing/index": "src/testing/index.ts" },
 		format: "esm",
-		// One copy of everything that both entries use.
+		// One copy of everything that several entries use.
 		splitting: true,
 	},
 	// The testing entry has no CommonJS build: vitest refuses to be required by one. Node's require takes the ES module.
-	{ ...shared, entry: { index: "src/index.ts" }, format: "cjs" },
+	{ ...shared, entry: entries, format: "cjs", splitting: true },
 ]);

@@ -3,5 +3,9 @@
  *
  * @packageDocumentation
  */
+
 export { type BrowserBackend, type BrowserOptions, browser } from "./browser.js";
+export { type RemoteBackend, type RemoteOptions, remote } from "./remote.js";
+export type { Page, PageNews } from "./remote-page.js";
+export type { Pending, RemoteStatus } from "./remote-status.js";
 export type { StorageState } from "./row-backend.js";

@@ -211,14 +211,17 @@ export interface Refused {
 	readonly ok: false;
 	/**
 	 * `condition`: `if[index]` failed. The others are about `do[index]`: `absent`, a Touch of nothing; `bound`, an Add past its
-	 * bound; `type`, an Add to something else than a finite number; `full`, no room in the store. `sealed` is about the scope.
+	 * bound; `type`, an Add to something else than a finite number; `full`, no room in the store. `sealed` is about the scope. No store
+	 * says `rejected`: what stands between (a bridge's server) does not let it through, see `cause`.
 	 */
-	readonly why: "condition" | "absent" | "bound" | "type" | "full" | "sealed";
+	readonly why: "condition" | "absent" | "bound" | "type" | "full" | "sealed" | "rejected";
 	readonly index: number;
 	/** The current entry of the key at issue. */
 	readonly entry: Entry | null;
 	/** The seal's note. */
 	readonly note?: Json;
+	/** The error of what was `rejected`. */
+	readonly cause?: unknown;
 }
 
 /** A call that did not succeed, as a value: one rejection that nobody awaits would end a Node process. */
@@ -226,6 +229,7 @@ export interface Failure {
 	/**
 	 * `unavailable`, `blocked`: certainly not applied, the latter because another user of the store holds it. `unknown`: handed over, and the answer lost. `superseded`, `conflict`, `overdue`: the
 	 * writer's sequence was lower than, or another than, what the store has seen, or `until` has passed. `busy`: too many writers.
+	 * `refused`: the call itself is not let through; where `cause` is a `HoldfastError`, the application is told that.
 	 */
 	readonly failed:
 		| "unavailable"
@@ -330,7 +334,9 @@ export type Signal =
 	/** Look at the head. */
 	| { readonly type: "wake" }
 	/** The connection broke: blind until the next signal. */
-	| { readonly type: "lost" };
+	| { readonly type: "lost" }
+	/** Who asks is somebody else now: what is known of the scope goes at once, before it is asked for anew. Only behind a bridge. */
+	| { readonly type: "forget" };
 
 /** Ends a watch. */
 export type Unwatch = () => void;

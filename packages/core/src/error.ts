@@ -27,6 +27,9 @@ import type { Entry, Json } from "./backend.js";
  * | `unavailable` | The store is out of reach; nothing was written. |
  * | `store-blocked` | Another tab, perhaps a frozen one, holds the browser's storage; nothing was written. |
  * | `busy` | A queue is at its bound; slow down. |
+ * | `unauthenticated` | A bridge's server does not know who asks: log in. |
+ * | `denied` | A bridge's server does not grant it to who asks. |
+ * | `identity-changed` | The page believes to be somebody else than its cookie says; nothing was written. |
  * | `closed` | The manager, or the subscription's source, was closed. |
  * | `failed` | The store refused in a way that has no code of its own; see `cause`. |
  */
@@ -52,6 +55,9 @@ export type ErrorCode =
 	| "unavailable"
 	| "store-blocked"
 	| "busy"
+	| "unauthenticated"
+	| "denied"
+	| "identity-changed"
 	| "closed"
 	| "failed";
 

@@ -139,6 +139,37 @@ describe("what is signalled", () => {
 		expect((await trial.within("the next commit", next)).value).toMatchObject({ changes: [{ key: "a" }] });
 	});
 
+	test("while a repair looks for the next deadline is not missed", async ({ trial }) => {
+		const inner = await trial.backend();
+		const store = held(inner);
+		const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+		const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
+		let isHolding = false;
+		const backend = around(store.backend, {
+			read: (asks) =>
+				inner.read(asks).map(async (answer) => {
+					const read = await answer;
+					if (!isHolding) return read;
+					ask();
+					await allowed;
+					return read;
+				}),
+		});
+		const watcher = await trial.manager({ backend });
+		const writer = await trial.manager();
+		const heard: string[] = [];
+		await watcher.shared.subscribe("**", ({ key }) => heard.push(key)).ready;
+		await write(writer, "a");
+		isHolding = true;
+		store.pass({ type: "wake" });
+		await asked;
+		isHolding = false;
+		await write(writer, "b");
+		store.pass({ type: "wake" });
+		allow();
+		await trial.eventually("what is heard", () => expect(heard).toEqual(["a", "b"]));
+	});
+
 	test("whatever of it comes, in whatever order and how often, all is told in order once the store is asked", async ({
 		trial,
 	}) => {

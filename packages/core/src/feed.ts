@@ -198,6 +198,7 @@ export class Feed {
 	#hear(signal: Signal): void {
 		this.#blind = signal.type === "lost";
 		if (this.#blind) this.#link(false);
+		else if (signal.type === "forget") this.#forget();
 		else if (signal.type === "wake" || (!this.live && this.cursor >= 0)) this.#repair();
 		if (signal.type === "records") for (const record of signal.records) this.#take(record);
 	}
@@ -231,6 +232,17 @@ export class Feed {
 		for (const [previous, { revision }] of this.#pending)
 			if (revision <= this.cursor) this.#pending.delete(previous);
 		if (this.#pending.size > 0) this.#waitForOrder();
+	}
+
+	/** As if the scope were absent: what is there for who asks now follows from the log, or as a reset. */
+	#forget(): void {
+		this.#pending.clear();
+		// What has begun to attach was asked for by another: it fails, and is tried again.
+		if (this.cursor < 0) return;
+		this.#link(false);
+		this.cursor = 0;
+		for (const follower of this.#followers) follower.reset({ entries: [], revision: 0 });
+		this.#repair();
 	}
 
 	#waitForOrder(): void {
@@ -275,6 +287,8 @@ export class Feed {
 			this.#repairing = false;
 			this.#caughtUp();
 			this.#sweepAt(next);
+			// It was woken during that read.
+			if (this.#again) this.#repair();
 		} catch (error) {
 			if (run !== this.#run) return;
 			this.#repairing = false;

@@ -104,14 +104,14 @@ function ask(schema: StandardSchema, input: unknown): StandardResult<unknown> | 
 /** A field as the code works with it. */
 export class FieldRule {
 	readonly ttl: number | undefined;
-	readonly #schema: StandardSchema | undefined;
+	readonly schema: StandardSchema | undefined;
 	readonly #migrations: readonly Migration[];
 	readonly #given: { readonly default?: unknown };
 	#default: { readonly data: unknown } | undefined;
 
 	constructor(field: AnyField | undefined) {
 		const options: FieldOptions<StandardSchema> = field !== undefined && isField(field) ? field.options : {};
-		this.#schema = field !== undefined && isField(field) ? field.schema : field;
+		this.schema = field !== undefined && isField(field) ? field.schema : field;
 		this.#migrations = options.migrations ?? [];
 		this.#given = options;
 		this.ttl = options.ttl === undefined ? undefined : parseTtl(options.ttl);
@@ -159,19 +159,19 @@ export class FieldRule {
 	}
 
 	get #plain(): boolean {
-		return this.#schema === undefined && this.#migrations.length === 0;
+		return this.schema === undefined && this.#migrations.length === 0;
 	}
 
 	#makeDefault(): unknown {
 		if ("default" in this.#given)
 			return freezeCopy(this.#validate(this.#given.default, "validation-failed")).data;
-		const result = this.#schema && ask(this.#schema, undefined);
+		const result = this.schema && ask(this.schema, undefined);
 		return result !== undefined && result.issues === undefined ? freezeCopy(result.value).data : undefined;
 	}
 
 	#validate(input: unknown, code: "validation-failed" | "schema-mismatch"): unknown {
-		if (this.#schema === undefined) return input;
-		const result = ask(this.#schema, input);
+		if (this.schema === undefined) return input;
+		const result = ask(this.schema, input);
 		if (result === undefined)
 			throw new HoldfastError(
 				"invalid-argument",

@@ -55,11 +55,30 @@ const bound = (name: keyof Limits, given: number | undefined, most: number, usua
 	);
 };
 
-interface KindOptions {
+/** What holds for a kind of scope. */
+export interface KindOptions {
 	readonly keep: Retention;
 	readonly ttl: number | null;
 	readonly idle: number | undefined;
 }
+
+/** The insides of a manager, for a server of its scopes. */
+export interface ManagerParts {
+	readonly store: Store;
+	readonly reader: Reader;
+	readonly committer: Committer;
+	/** Feeds that run: those in it are checked now and then for lost pushes. */
+	readonly feeds: Set<Feed>;
+	readonly state: StateRules;
+	readonly bounds: Bounds;
+	readonly namespace: string;
+	kind(kind: string): KindOptions;
+	/** Starts the checks. */
+	keepHouse(): void;
+}
+
+/** Where a manager has its {@link ManagerParts}, under a name that two copies of this library share. */
+export const managerParts = Symbol.for("holdfast.manager");
 
 /** The implementation of `StateManager`; its types are in the interface. */
 export class LiveManager {
@@ -114,6 +133,20 @@ export class LiveManager {
 		for (const kind of ["shared", ...Object.keys(options.scopes ?? {})]) this.#kind(kind);
 		this.#backend[users] = (this.#backend[users] ?? 0) + 1;
 		this.#deaf = backend.problems?.((problem) => this.#report(new HoldfastError("failed", problem)));
+	}
+
+	get [managerParts](): ManagerParts {
+		return {
+			store: this.#store,
+			reader: this.#reader,
+			committer: this.#committer,
+			feeds: this.#feeds,
+			state: this.#state,
+			bounds: this.#bounds,
+			namespace: this.#namespace,
+			kind: (kind) => this.#kind(kind),
+			keepHouse: () => this.#keepHouse(),
+		};
 	}
 
 	get shared(): LiveScope {

@@ -177,6 +177,11 @@ export class StateRules {
 		return rules;
 	}
 
+	/** Whether there is no definition: any key of any kind takes any value. */
+	get isUntyped(): boolean {
+		return this.#shape === undefined;
+	}
+
 	/** The rule of an event type. */
 	event(type: string): FieldRule {
 		return this.#events.at(type);

@@ -45,7 +45,9 @@ export const failureCodes: Partial<Record<Failure["failed"], ErrorCode>> = {
 
 /** The error that a store's failure is to the application. */
 export const failureError = ({ failed, message, cause }: Failure, scope: ScopeId): HoldfastError =>
-	scopeError(scope, failureCodes[failed] ?? "failed", message, { cause });
+	failed === "refused" && isHoldfastError(cause)
+		? cause
+		: scopeError(scope, failureCodes[failed] ?? "failed", message, { cause });
 
 const refusals: Record<Refused["why"], readonly [ErrorCode, string]> = {
 	condition: ["conflict", "the entry is not as expected: read it again"],
@@ -54,14 +56,16 @@ const refusals: Record<Refused["why"], readonly [ErrorCode, string]> = {
 	type: ["not-a-number", "only a finite number can be added to"],
 	full: ["full", "the store has no room: delete something or give it more"],
 	sealed: ["sealed", "the scope is sealed, its note says where it went"],
+	rejected: ["failed", "what stands before the store does not let it through"],
 };
 
 /** The error that a refused commit is to the application. */
 export function refusalError(
 	scope: ScopeId,
-	{ why, index, entry, note }: Refused,
+	{ why, index, entry, note, cause }: Refused,
 	key?: string,
 ): HoldfastError {
+	if (isHoldfastError(cause)) return cause;
 	const [code, message] = refusals[why];
 	return scopeError(scope, code, message, { key, index, entry, note });
 }

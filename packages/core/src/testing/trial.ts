@@ -122,6 +122,8 @@ export class Trial {
 			list: (scope, range) => count(backend.list(scope, range)),
 			log: (scope, after, query) => count(backend.log(scope, after, query)),
 			watch: (scope, listener) => count(backend.watch(scope, listener)),
+			scopes: (range) => count(backend.scopes(range)),
+			drop: (scope) => count(backend.drop(scope)),
 		});
 	}
 }

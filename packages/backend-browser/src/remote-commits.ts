@@ -1,0 +1,150 @@
+/** Commits: what is asked for in one turn of the event loop is one request, and one that was not answered is told as such. */
+import { type Batch, type BatchAnswer, type Clock, type Failure, HoldfastError } from "@holdfast/core";
+import { type CommitResponse, decodeBatchAnswer, encodeBatch } from "@holdfast/core/wire";
+import type { Calls } from "./remote-calls.js";
+import { failureOf } from "./remote-failure.js";
+import type { Identity } from "./remote-identity.js";
+import type { Page } from "./remote-page.js";
+import type { Reads } from "./remote-reads.js";
+import type { LiveStatus } from "./remote-status.js";
+
+/** How many characters of batches one request may hold; a batch alone may be larger. */
+const requestLimit = 2 ** 20;
+
+/** How many unanswered batches are remembered. */
+const unansweredLimit = 10_000;
+
+/** What commits are made with. */
+export interface CommitParts {
+	readonly calls: Calls;
+	readonly reads: Reads;
+	readonly clock: Clock;
+	readonly page: Page;
+	readonly identity: Identity;
+	readonly status: LiveStatus;
+}
+
+interface Waiting {
+	readonly batch: Batch;
+	readonly text: string;
+	readonly since: number;
+	resolve(answer: BatchAnswer | Failure): void;
+}
+
+const nameOf = ({ scope, writer, sequence }: Batch): string => `${scope} ${writer} ${sequence}`;
+
+/** The commits of one backend. */
+export class Commits {
+	readonly #parts: CommitParts;
+	readonly #waiting = new Set<Waiting>();
+	/** As whom a batch was sent whose answer was lost: as somebody else it would be another one, and could be applied twice. */
+	readonly #unanswered = new Map<string, number>();
+	#gathered: Waiting[] = [];
+
+	constructor(parts: CommitParts) {
+		this.#parts = parts;
+	}
+
+	/** Batches of many scopes in, one answer each out. */
+	commit(batches: readonly Batch[]): Promise<BatchAnswer | Failure>[] {
+		return batches.map((batch) => this.#add(batch));
+	}
+
+	#add(batch: Batch): Promise<BatchAnswer | Failure> {
+		const { promise, resolve } = Promise.withResolvers<BatchAnswer | Failure>();
+		const waiting: Waiting = {
+			batch,
+			// The same batch is the same bytes, however often it is sent.
+			text: JSON.stringify(encodeBatch(batch)),
+			since: this.#parts.clock.now(),
+			resolve: (answer) => {
+				this.#waiting.delete(waiting);
+				this.#count();
+				resolve(answer);
+			},
+		};
+		this.#waiting.add(waiting);
+		this.#count();
+		if (this.#gathered.push(waiting) === 1) queueMicrotask(() => this.#flush());
+		return promise;
+	}
+
+	#count(): void {
+		const [first] = this.#waiting;
+		this.#parts.status.waits(this.#waiting.size, first?.since ?? null);
+	}
+
+	#flush(): void {
+		const gathered = this.#gathered;
+		this.#gathered = [];
+		let pack: Waiting[] = [];
+		let size = 0;
+		for (const waiting of gathered) {
+			size += waiting.text.length;
+			if (pack.length > 0 && size > requestLimit) {
+				void this.#send(pack);
+				pack = [];
+				size = waiting.text.length;
+			}
+			pack.push(waiting);
+		}
+		void this.#send(pack);
+	}
+
+	async #send(pack: readonly Waiting[]): Promise<void> {
+		const { epoch } = this.#parts.identity;
+		const unreachable = await this.#probe(pack);
+		const sent = pack.filter((waiting) => {
+			const before = this.#unanswered.get(nameOf(waiting.batch));
+			const failure =
+				unreachable ??
+				// Meant by who was logged in: nobody else is to have written it.
+				(epoch === this.#parts.identity.epoch && (before === undefined || before === epoch)
+					? undefined
+					: failureOf(new HoldfastError("identity-changed", "another user has logged in: it was not sent")));
+			if (failure !== undefined) waiting.resolve(failure);
+			return failure === undefined;
+		});
+		if (sent.length === 0) return;
+		const answers = await this.#ask(sent);
+		for (const [i, { batch, resolve }] of sent.entries()) {
+			const answer = Array.isArray(answers) ? (answers[i] as BatchAnswer | Failure) : answers;
+			this.#remember(batch, answer, epoch);
+			resolve(answer);
+		}
+	}
+
+	/**
+	 * A browser does not tell whether a request that failed had been sent. So while the server is out of reach, a read goes first: where that
+	 * fails, nothing was handed over, and the commit is refused as `unavailable` rather than left unknown.
+	 */
+	async #probe([first]: readonly Waiting[]): Promise<Failure | undefined> {
+		const { status, page, reads } = this.#parts;
+		if (first === undefined || (status.online && page.connected)) return undefined;
+		const [answer] = reads.read([{ scope: first.batch.scope, keys: [] }]);
+		const answered = await answer;
+		return answered !== undefined && "failed" in answered && answered.failed === "unavailable"
+			? answered
+			: undefined;
+	}
+
+	async #ask(sent: readonly Waiting[]): Promise<(BatchAnswer | Failure)[] | Failure> {
+		try {
+			const body = `{"batches":[${sent.map(({ text }) => text).join()}]}`;
+			const { batches } = await this.#parts.calls.post<CommitResponse>("commit", body);
+			return batches.map(decodeBatchAnswer);
+		} catch (error) {
+			return failureOf(error);
+		}
+	}
+
+	#remember(batch: Batch, answer: BatchAnswer | Failure, epoch: number): void {
+		const name = nameOf(batch);
+		if (!("failed" in answer)) this.#unanswered.delete(name);
+		if (!("failed" in answer) || answer.failed !== "unknown") return;
+		this.#unanswered.delete(name);
+		this.#unanswered.set(name, epoch);
+		if (this.#unanswered.size > unansweredLimit)
+			this.#unanswered.delete(this.#unanswered.keys().next().value as string);
+	}
+}

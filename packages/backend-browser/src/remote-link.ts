@@ -1,0 +1,388 @@
+/**
+ * What a page hears of its scopes: one stream for all of them, a new one from the same cursors where scopes come or go or the old one
+ * broke. The server keeps nothing of a stream that another one needs, so any server will do.
+ */
+import {
+	type Cancel,
+	type Clock,
+	HoldfastError,
+	type ScopeId,
+	type Signal,
+	type Unwatch,
+} from "@holdfast/core";
+import { decodeError, type StreamMessage } from "@holdfast/core/wire";
+import type { Calls } from "./remote-calls.js";
+import type { Identity } from "./remote-identity.js";
+import type { Page, PageNews } from "./remote-page.js";
+import { WatchedScope } from "./remote-scope.js";
+import { Slot } from "./remote-slot.js";
+import type { LiveStatus } from "./remote-status.js";
+import { Stream } from "./remote-stream.js";
+
+/** How long scopes that come and go are gathered before a stream is opened, in ms. */
+const gatherFor = 20;
+
+/** How often a page without a stream of its own asks, in ms. */
+const pollEvery = 2000;
+
+/** How long a hidden page keeps its stream, in ms. */
+const hiddenFor = 60_000;
+
+/** How long a stream may be away before who listens is told, in ms: most are back at once. */
+const graceFor = 1000;
+
+/** The first and the longest pause before another try, in ms. */
+const pauses = { first: 100, longest: 20_000 } as const;
+
+/** How many denials are remembered. */
+const deniedLimit = 1000;
+
+/** What a link works with. */
+export interface LinkParts {
+	readonly url: string;
+	readonly calls: Calls;
+	readonly clock: Clock;
+	readonly random: () => number;
+	readonly page: Page;
+	readonly identity: Identity;
+	readonly status: LiveStatus;
+	/** How long a stream's first word may take, in ms. */
+	readonly answerWithin: number;
+}
+
+interface Attempt {
+	readonly stream: Stream;
+	/** The scopes that it has not answered for. */
+	readonly unanswered: Set<ScopeId>;
+	/** Whether it tells what there is and ends. */
+	readonly once: boolean;
+	/** What is heard of another while this one is opened can't be relied on. */
+	readonly check: boolean;
+	bye: { readonly retry: number } | undefined;
+}
+
+/** The streams of one backend: at most one that is heard, and one that is being opened to take its place. */
+export class Link {
+	readonly #parts: LinkParts;
+	readonly #scopes = new Map<ScopeId, WatchedScope>();
+	/** Scopes that the server does not tell: they are asked for again once it answers about them. */
+	readonly #denied = new Set<ScopeId>();
+	readonly #slot: Slot;
+	#current: Attempt | undefined;
+	#next: Attempt | undefined;
+	/** Whether scopes have come or gone, or a gap was found, since a stream was last asked for. */
+	#wanted = false;
+	#opening = false;
+	#timer: Cancel | undefined;
+	#grace: Cancel | undefined;
+	#hiding: Cancel | undefined;
+	#resting = false;
+	/** Whether a stream, or the last poll, told all that is watched. */
+	#live = false;
+	#failures = 0;
+	#deaf: (() => void) | undefined;
+	#closed = false;
+
+	constructor(parts: LinkParts) {
+		this.#parts = parts;
+		this.#slot = new Slot(parts.page, parts.url);
+	}
+
+	/** Attaches a listener; resolves once the server tells what happens in the scope. */
+	async watch(scope: ScopeId, listener: (signal: Signal) => void): Promise<Unwatch> {
+		if (this.#closed) throw closed();
+		this.#deaf ??= this.#parts.page.listen((news) => this.#hear(news));
+		const watched = this.#scopes.get(scope) ?? this.#add(scope);
+		// A function of its own: the same listener may be given twice.
+		const own = (signal: Signal): void => listener(signal);
+		const unwatch = (): void => {
+			if (!watched.listeners.delete(own) || watched.listeners.size > 0) return;
+			if (this.#scopes.get(scope) !== watched) return;
+			this.#scopes.delete(scope);
+			watched.close(closed());
+			this.#change();
+		};
+		watched.listeners.add(own);
+		if (this.#resting) this.#wake();
+		if (watched.attached) return unwatch;
+		// While it backs off, no attempt ends the wait.
+		const { clock, answerWithin } = this.#parts;
+		const tooLate = clock.after(answerWithin, () => watched.fail(unreached()));
+		try {
+			await watched.whenAttached();
+		} catch (error) {
+			unwatch();
+			throw error;
+		} finally {
+			tooLate();
+		}
+		return unwatch;
+	}
+
+	/** Whether the server said that it does not tell a scope. */
+	isDenied(scope: ScopeId): boolean {
+		return this.#denied.has(scope);
+	}
+
+	/** The server answered about a scope: it will tell of it, too. */
+	granted(scope: ScopeId): void {
+		if (this.#denied.delete(scope) && this.#scopes.has(scope)) this.#change();
+	}
+
+	/** The page is somebody else's: what was told was not for these eyes. */
+	forget(error: HoldfastError): void {
+		this.#end();
+		this.#denied.clear();
+		for (const watched of [...this.#scopes.values()]) watched.forget(error);
+		this.#change();
+	}
+
+	/** Ends it all. */
+	close(): void {
+		this.#closed = true;
+		this.#deaf?.();
+		this.#hiding?.();
+		this.#end();
+		for (const watched of this.#scopes.values()) watched.close(closed());
+		this.#scopes.clear();
+	}
+
+	#add(scope: ScopeId): WatchedScope {
+		const watched = new WatchedScope(scope, {
+			clock: this.#parts.clock,
+			origin: () => this.#parts.identity.origin,
+			gap: () => this.#change(),
+		});
+		this.#scopes.set(scope, watched);
+		if (!this.#live) this.#parts.status.watched(false);
+		this.#change();
+		return watched;
+	}
+
+	/** What is told is not what is wanted: a stream is opened soon, with whatever else is wanted by then. */
+	#change(): void {
+		if (this.#closed || this.#resting || this.#wanted) return;
+		this.#wanted = true;
+		// One that is being opened is waited for: scopes that come and go without end would never be told otherwise.
+		if (this.#next === undefined && !this.#opening && this.#failures === 0)
+			this.#openIn(this.#current === undefined && this.#timer === undefined ? 0 : gatherFor);
+	}
+
+	#openIn(ms: number, check = false): void {
+		this.#timer?.();
+		this.#timer = this.#parts.clock.after(ms, () => void this.#open(check));
+	}
+
+	async #open(check: boolean): Promise<void> {
+		this.#timer?.();
+		this.#timer = undefined;
+		if (this.#opening || this.#closed || this.#resting) return;
+		this.#opening = true;
+		const slot = await this.#slot.take().catch(() => false);
+		this.#opening = false;
+		if (this.#closed || this.#resting) {
+			this.#slot.release();
+			return;
+		}
+		this.#wanted = false;
+		this.#next?.stream.abort();
+		this.#next = undefined;
+		const scopes = [...this.#scopes.values()].filter(({ scope }) => !this.#denied.has(scope));
+		if (scopes.length === 0) {
+			this.#end();
+			return;
+		}
+		this.#next = this.#attempt(scopes, !slot, check);
+	}
+
+	#attempt(scopes: readonly WatchedScope[], once: boolean, check: boolean): Attempt {
+		const subs = scopes.map(({ scope, cursor }) =>
+			cursor === undefined ? { s: scope } : { s: scope, c: cursor },
+		);
+		const attempt: Attempt = {
+			stream: new Stream(
+				once ? { subs, once } : { subs },
+				{
+					message: (message) => this.#take(attempt, message),
+					silent: () => this.#silent(attempt),
+					ended: (error) => this.#ended(attempt, error),
+				},
+				this.#parts,
+			),
+			unanswered: new Set(scopes.map(({ scope }) => scope)),
+			once,
+			check,
+			bye: undefined,
+		};
+		return attempt;
+	}
+
+	#take(attempt: Attempt, message: StreamMessage): void {
+		const { status, identity } = this.#parts;
+		status.heard();
+		switch (message.t) {
+			case "hello":
+				identity.learn(message);
+				return;
+			case "bye":
+				attempt.bye = message;
+				return;
+			case "hb":
+				return;
+		}
+		const watched = this.#scopes.get(message.s);
+		if (message.t === "r") watched?.take(message.records);
+		else {
+			if (message.t === "ready") watched?.ready(message.c);
+			else if (message.t === "reset") watched?.reset(message.c);
+			else this.#deny(message.s, decodeError(message.error));
+			attempt.unanswered.delete(message.s);
+			if (attempt.unanswered.size === 0 && attempt === this.#next) this.#promote(attempt);
+		}
+	}
+
+	#deny(scope: ScopeId, error: HoldfastError): void {
+		if (this.#denied.size >= deniedLimit) this.#denied.clear();
+		this.#denied.add(scope);
+		const watched = this.#scopes.get(scope);
+		watched?.lost();
+		watched?.fail(error);
+	}
+
+	/** All scopes are told by the new stream: the old one has done its work. */
+	#promote(attempt: Attempt): void {
+		this.#current?.stream.abort();
+		this.#current = attempt;
+		this.#next = undefined;
+		this.#failures = 0;
+		this.#grace?.();
+		this.#grace = undefined;
+		this.#live = true;
+		this.#parts.status.watched(true);
+		if (this.#parts.page.hidden) this.#hide();
+		if (this.#wanted) this.#openIn(gatherFor);
+	}
+
+	#silent(attempt: Attempt): void {
+		if (attempt === this.#next) {
+			attempt.stream.abort();
+			this.#ended(attempt, unreached());
+		} else if (attempt === this.#current) this.#check();
+	}
+
+	/** It may be that nothing comes any more: another stream finds out. */
+	#check(): void {
+		if (this.#current !== undefined && this.#next === undefined) void this.#open(true);
+	}
+
+	#ended(attempt: Attempt, error: HoldfastError | undefined): void {
+		const { bye } = attempt;
+		if (attempt === this.#next) this.#next = undefined;
+		if (attempt === this.#current || attempt.check) {
+			this.#current?.stream.abort();
+			this.#current = undefined;
+		}
+		if (attempt.once && bye !== undefined) this.#openIn(this.#wanted ? gatherFor : pollEvery);
+		else if (bye !== undefined) {
+			if (this.#next === undefined) this.#openIn(bye.retry * this.#parts.random());
+		} else {
+			const failure = error ?? new HoldfastError("unavailable", "the server ended the stream");
+			for (const scope of attempt.unanswered) this.#scopes.get(scope)?.fail(failure);
+			if (this.#next === undefined && !this.#opening) this.#retry();
+		}
+		if (this.#current === undefined && !(attempt.once && bye !== undefined)) this.#waitThenTell();
+	}
+
+	#retry(): void {
+		const { random } = this.#parts;
+		const pause = Math.min(pauses.longest, pauses.first * 2 ** this.#failures++);
+		if (this.#scopes.size > 0) this.#openIn(pause * (0.5 + random() / 2));
+		else this.#failures = 0;
+	}
+
+	#waitThenTell(): void {
+		this.#grace ??= this.#parts.clock.after(
+			graceFor,
+			() => {
+				this.#parts.status.failed();
+				this.#lost();
+			},
+			true,
+		);
+	}
+
+	#lost(): void {
+		this.#grace?.();
+		this.#grace = undefined;
+		this.#live = false;
+		if (this.#scopes.size > 0) this.#parts.status.watched(false);
+		for (const watched of [...this.#scopes.values()]) watched.lost();
+	}
+
+	/** Lets go of the streams and of what is to open others. */
+	#end(): void {
+		for (const attempt of [this.#current, this.#next]) attempt?.stream.abort();
+		this.#current = undefined;
+		this.#next = undefined;
+		this.#wanted = false;
+		this.#failures = 0;
+		this.#timer?.();
+		this.#timer = undefined;
+		this.#grace?.();
+		this.#grace = undefined;
+		this.#slot.release();
+		this.#live = false;
+		this.#parts.status.watched(this.#scopes.size === 0);
+	}
+
+	#hear(news: PageNews): void {
+		switch (news) {
+			case "hidden":
+				this.#hide();
+				return;
+			case "left":
+				this.#rest();
+				return;
+			case "disconnected":
+				this.#check();
+				return;
+			case "shown":
+				this.#hiding?.();
+				this.#hiding = undefined;
+				break;
+		}
+		if (this.#resting) this.#wake();
+		// Timers stood still, or the network was away: whether the stream still lives is not known.
+		else if (this.#current !== undefined) {
+			if (news === "connected" || this.#current.stream.isQuiet) this.#check();
+		} else if (this.#next === undefined && this.#scopes.size > 0) void this.#open(false);
+	}
+
+	#hide(): void {
+		this.#hiding ??= this.#parts.clock.after(
+			hiddenFor,
+			() => {
+				this.#hiding = undefined;
+				if (this.#parts.page.hidden) this.#rest();
+			},
+			true,
+		);
+	}
+
+	/** A page that nobody sees holds no connection; its cursors stay. */
+	#rest(): void {
+		if (this.#scopes.size === 0) return;
+		this.#end();
+		this.#resting = true;
+		this.#lost();
+	}
+
+	#wake(): void {
+		this.#resting = false;
+		this.#change();
+	}
+}
+
+const unreached = (): HoldfastError => new HoldfastError("unavailable", "the server opens no stream");
+
+const closed = (): HoldfastError => new HoldfastError("unavailable", "the watch was ended");

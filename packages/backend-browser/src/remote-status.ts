@@ -1,0 +1,100 @@
+/** What an application shows of its connection: whether the server answers, how old the state is, what waits to be sent. */
+import type { Clock } from "@holdfast/core";
+
+/** Writes that are on their way to the server. */
+export interface Pending {
+	/** How many commits. */
+	readonly count: number;
+	/** When the oldest of them was made, in ms since 1970; `null` if there is none. */
+	readonly oldest: number | null;
+}
+
+/**
+ * How a {@link remote} backend's connection is: getters, and a `subscribe` for `useSyncExternalStore` and its like.
+ *
+ * @example
+ * ```ts
+ * const unsubscribe = backend.status.subscribe(() => showBanner(!backend.status.online));
+ * ```
+ */
+export interface RemoteStatus {
+	/** Whether the server answered last. `true` before it was asked anything. */
+	readonly online: boolean;
+	/** Whether what is watched may be behind the server: its stream is broken, or not yet there. */
+	readonly stale: boolean;
+	/** Milliseconds since the server was last heard from; `Infinity` if it never was. */
+	readonly age: number;
+	/** What was not answered yet; the same object until it changes. */
+	readonly pending: Pending;
+	/** Calls back when `online`, `stale` or `pending` change; answers what ends it. */
+	readonly subscribe: (listener: () => void) => () => void;
+}
+
+const none: Pending = Object.freeze({ count: 0, oldest: null });
+
+/** The status as its backend keeps it. */
+export class LiveStatus implements RemoteStatus {
+	online = true;
+	stale = false;
+	pending: Pending = none;
+	readonly #clock: Clock;
+	readonly #listeners = new Set<() => void>();
+	#heardAt = Number.NEGATIVE_INFINITY;
+
+	constructor(clock: Clock) {
+		this.#clock = clock;
+	}
+
+	get age(): number {
+		return this.#clock.monotonic() - this.#heardAt;
+	}
+
+	readonly subscribe = (listener: () => void): (() => void) => {
+		// A function of its own: the same listener may be given twice.
+		const own = (): void => listener();
+		this.#listeners.add(own);
+		return () => {
+			this.#listeners.delete(own);
+		};
+	};
+
+	/** The server was heard. */
+	heard(): void {
+		this.#heardAt = this.#clock.monotonic();
+		this.#set(true, this.stale);
+	}
+
+	/** The server could not be reached. */
+	failed(): void {
+		this.#set(false, this.stale);
+	}
+
+	/** Whether the watched scopes are told as they change. */
+	watched(live: boolean): void {
+		this.#set(this.online, !live);
+	}
+
+	/** What waits. */
+	waits(count: number, oldest: number | null): void {
+		if (this.pending.count === count && this.pending.oldest === oldest) return;
+		this.pending = count === 0 ? none : Object.freeze({ count, oldest });
+		this.#tell();
+	}
+
+	#set(online: boolean, stale: boolean): void {
+		if (this.online === online && this.stale === stale) return;
+		this.online = online;
+		this.stale = stale;
+		this.#tell();
+	}
+
+	#tell(): void {
+		for (const listener of [...this.#listeners])
+			try {
+				listener();
+			} catch (error) {
+				// What a listener throws is not the connection's failure.
+				console.error(error);
+			}
+	}
+}

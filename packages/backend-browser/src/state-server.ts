@@ -1,0 +1,100 @@
+/** A server of state for tests: the real handler behind Node's http, on a port of its own, that can be stopped and started again. */
+import { once } from "node:events";
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Backend } from "@holdfast/core";
+import {
+	createStateHandler,
+	nodeHandler,
+	type StateHandler,
+	type StateHandlerOptions,
+} from "@holdfast/core/server";
+import { paths } from "@holdfast/core/wire";
+
+/** Grants everything to whoever asks. */
+export const admin: StateHandlerOptions = {
+	authorize: () => ({ subject: "admin", can: () => "admin" }),
+	namespace: "*",
+};
+
+/** A server over a store that outlives it. */
+export class StateServer {
+	/** Requests by their path. */
+	readonly asked = new Map<string, number>();
+	/** Streams that are open. */
+	streams = 0;
+	readonly #store: Backend;
+	readonly #options: StateHandlerOptions;
+	readonly #pages: RequestListener | undefined;
+	#port = 0;
+	#server: Server | undefined;
+	#handler: StateHandler | undefined;
+
+	private constructor(store: Backend, options: StateHandlerOptions, pages: RequestListener | undefined) {
+		this.#store = store;
+		this.#options = options;
+		this.#pages = pages;
+	}
+
+	/** `pages` answers what is not below `/v1`. */
+	static async start(
+		store: Backend,
+		options: StateHandlerOptions = admin,
+		pages?: RequestListener,
+	): Promise<StateServer> {
+		const server = new StateServer(store, options, pages);
+		await server.run();
+		return server;
+	}
+
+	get url(): string {
+		return `http://127.0.0.1:${this.#port}`;
+	}
+
+	get port(): number {
+		return this.#port;
+	}
+
+	/** How often a route was asked for. */
+	count(route: string): number {
+		return this.asked.get(`/v1/${route}`) ?? 0;
+	}
+
+	/** Ends the streams of a subject. */
+	revoke(subject: string): void {
+		this.#handler?.revoke(subject);
+	}
+
+	/** Listens, on the same port as before. */
+	async run(): Promise<void> {
+		this.#handler = createStateHandler(this.#store, this.#options);
+		const answer = nodeHandler(this.#handler);
+		this.#server = createServer((request, response) => {
+			const path = request.url ?? "";
+			if (!path.startsWith("/v1/")) {
+				this.#pages?.(request, response);
+				return;
+			}
+			this.asked.set(path, (this.asked.get(path) ?? 0) + 1);
+			if (path === paths.stream) {
+				this.streams++;
+				response.on("close", () => this.streams--);
+			}
+			answer(request, response);
+		});
+		this.#server.listen(this.#port, "127.0.0.1");
+		await once(this.#server, "listening");
+		this.#port = (this.#server.address() as AddressInfo).port;
+	}
+
+	/** Ends as a process that is killed does: connections break in the middle of whatever it was. */
+	async stop(): Promise<void> {
+		const server = this.#server;
+		if (server === undefined) return;
+		this.#server = undefined;
+		server.closeAllConnections();
+		server.close();
+		await once(server, "close");
+		await this.#handler?.close();
+	}
+}

@@ -1,0 +1,213 @@
+/** One open stream: the scopes of one page, until it goes, is too slow, or its grant ends. */
+import type { Cursor, ScopeId } from "../backend.js";
+import type { Cancel } from "../clock.js";
+import type { Store } from "../store.js";
+import { formatEvent } from "../wire/event-stream.js";
+import { encodeError } from "../wire/failure.js";
+import type { ByeReason, StreamMessage, StreamRequest } from "../wire/messages.js";
+import type { Hub } from "./hub.js";
+import { join } from "./joining.js";
+import { denied, includes, type Principal } from "./principal.js";
+import type { StreamSink } from "./sink.js";
+
+/** How long a client may take to hear the end, in ms, before it is cut off. */
+const grace = 5000;
+
+/** The most bytes that a client which is behind is sent at once. */
+const mostBytes = 262_144;
+
+/** What a stream works with. */
+export interface StreamParts {
+	readonly store: Store;
+	/** The hub of a scope; watch it in the same turn. */
+	hub(scope: ScopeId): Hub;
+	/** The most bytes that may wait for the client. */
+	readonly bufferBytes: number;
+	/** How long it lives, in ms. */
+	readonly lifetime: number;
+	/** How often its grant is asked for anew, in ms. */
+	readonly regrant: number;
+	/** Between heartbeats, in ms. */
+	readonly heartbeat: number;
+	/** Asks who it is now; `undefined` where the grant is gone. */
+	authorize(): Promise<Principal | undefined>;
+	/** How long the client shall stay away, in ms. */
+	retry(why: ByeReason): number;
+	ended(stream: PageStream): void;
+}
+
+interface Told {
+	readonly stop: () => void;
+	isLive: boolean;
+	isOver: boolean;
+}
+
+const encoder = new TextEncoder();
+
+/** A stream at work. */
+export class PageStream {
+	readonly subject: string;
+	readonly #parts: StreamParts;
+	readonly #scopes = new Map<ScopeId, Told>();
+	#principal: Principal;
+	#sink: StreamSink | undefined;
+	#isOver = false;
+	#lifetime: Cancel | undefined;
+	#expiry: Cancel | undefined;
+	#regranting: Cancel | undefined;
+	#waiting: (() => void)[] = [];
+	#unanswered = 0;
+	#once = false;
+
+	constructor(principal: Principal, parts: StreamParts) {
+		this.subject = principal.subject;
+		this.#principal = principal;
+		this.#parts = parts;
+	}
+
+	/** Starts telling. */
+	start(sink: StreamSink, { subs, once = false }: StreamRequest): void {
+		this.#sink = sink;
+		const { store, lifetime, heartbeat } = this.#parts;
+		const { subject: user, tag: origin } = this.#principal;
+		this.#tell({ t: "hello", user, origin, now: store.now(), heartbeat });
+		this.#lifetime = this.#after(lifetime, () => this.bye("lifetime"));
+		this.#granted();
+		this.#once = once;
+		const wanted = new Map(subs.map(({ s, c }) => [s, c]));
+		this.#unanswered = wanted.size;
+		for (const [scope, cursor] of wanted) {
+			if (includes(this.#principal.access(scope), "read")) this.#watch(scope, cursor);
+			else {
+				this.#deny(scope);
+				this.#answered();
+			}
+		}
+		if (wanted.size === 0 && once) this.bye("once");
+	}
+
+	/** The client has taken something of what waited. */
+	drained(): void {
+		for (const resolve of this.#waiting.splice(0)) resolve();
+	}
+
+	/** Sends bytes that others are sent, too. */
+	send(bytes: Uint8Array): void {
+		const sink = this.#sink;
+		if (this.#isOver || sink === undefined) return;
+		if (sink.waiting + bytes.length > this.#parts.bufferBytes && sink.waiting > 0) this.bye("slow");
+		else sink.write(bytes);
+	}
+
+	/** Ends it with a word why. */
+	bye(why: ByeReason): void {
+		const sink = this.#sink;
+		if (this.#isOver) return;
+		this.stop();
+		sink?.write(encoder.encode(formatEvent({ t: "bye", why, retry: this.#parts.retry(why) })));
+		sink?.end(grace);
+	}
+
+	/** Ends it without a word: the client is gone. */
+	stop(): void {
+		if (this.#isOver) return;
+		this.#isOver = true;
+		for (const { stop } of this.#scopes.values()) stop();
+		this.#scopes.clear();
+		for (const cancel of [this.#lifetime, this.#expiry, this.#regranting]) cancel?.();
+		this.drained();
+		this.#parts.ended(this);
+	}
+
+	#watch(scope: ScopeId, from: Cursor | undefined): void {
+		const hub = this.#parts.hub(scope);
+		const told: Told = {
+			isLive: false,
+			isOver: false,
+			stop: hub.watch({
+				// What comes while it joins is read from the log, or from what the hub keeps.
+				frame: (bytes) => {
+					if (told.isLive) this.send(bytes);
+				},
+				reset: (cursor) => {
+					if (told.isLive) this.#tell({ t: "reset", s: scope, c: cursor, why: "store" });
+				},
+			}),
+		};
+		this.#scopes.set(scope, told);
+		const isOver = (): boolean => this.#isOver || told.isOver;
+		void join(
+			{
+				scope,
+				hub,
+				store: this.#parts.store,
+				isOver,
+				bytes: Math.min(mostBytes, this.#parts.bufferBytes / 4),
+				room: () => this.#room(),
+				// Not held to the bound, since it waited for room: who is behind is not slow for that.
+				frame: (bytes) => isOver() || this.#sink?.write(bytes),
+				reset: (cursor, why) => isOver() || this.#tell({ t: "reset", s: scope, c: cursor, why }),
+				live: (cursor) => {
+					if (isOver()) return;
+					told.isLive = true;
+					this.#tell({ t: "ready", s: scope, c: cursor });
+					this.#answered();
+				},
+			},
+			from,
+		);
+	}
+
+	#answered(): void {
+		if (--this.#unanswered === 0 && this.#once) this.bye("once");
+	}
+
+	#deny(scope: ScopeId): void {
+		this.#tell({ t: "denied", s: scope, error: encodeError(denied(scope, "read")) });
+	}
+
+	/** A log may be longer than the buffer: it is read as the client takes it. */
+	async #room(): Promise<void> {
+		while (!this.#isOver && this.#sink !== undefined && this.#sink.waiting > this.#parts.bufferBytes / 2)
+			await new Promise<void>((resolve) => this.#waiting.push(resolve));
+	}
+
+	#tell(message: StreamMessage): void {
+		this.send(encoder.encode(formatEvent(message)));
+	}
+
+	#after(ms: number, callback: () => void): Cancel {
+		return this.#parts.store.clock.after(ms, () => this.#isOver || callback(), true);
+	}
+
+	/** Goes by the present grant until it ends, or is asked for anew. */
+	#granted(): void {
+		const { regrant, store } = this.#parts;
+		const { expires } = this.#principal;
+		this.#expiry?.();
+		if (expires !== undefined)
+			this.#expiry = this.#after(expires - store.clock.now(), () => this.bye("revoked"));
+		// Spread, so that streams that were opened at once do not ask at once.
+		this.#regranting = this.#after(regrant * (0.8 + store.random() * 0.4), () => void this.#regrant());
+	}
+
+	/** Asks who it is, and what is granted, as if it came now. */
+	async #regrant(): Promise<void> {
+		const principal = await this.#parts.authorize();
+		if (this.#isOver) return;
+		if (principal === undefined || principal.subject !== this.subject) {
+			this.bye("revoked");
+			return;
+		}
+		this.#principal = principal;
+		for (const [scope, told] of [...this.#scopes]) {
+			if (includes(principal.access(scope), "read")) continue;
+			told.isOver = true;
+			told.stop();
+			this.#scopes.delete(scope);
+			this.#deny(scope);
+			if (!told.isLive) this.#answered();
+		}
+		this.#granted();
+	}
+}

@@ -1,0 +1,72 @@
+/**
+ * When records go out: the first at once, then what gathers, at most once per window. One timer serves all scopes, and a window grows where
+ * the event loop lags, so that a server under load sends fewer and larger frames.
+ */
+import type { Cancel, Clock } from "../clock.js";
+
+/** The shortest window, in ms. */
+const shortest = 10;
+
+/** The longest, in ms. */
+const longest = 250;
+
+/** What gathers between two beats. */
+export interface Gathering {
+	/** Sends what has gathered; answers whether there was anything. */
+	flush(): boolean;
+}
+
+/** The beats of one server. */
+export class Pulse {
+	readonly #clock: Clock;
+	/** Those that have sent something within this window. */
+	#warm = new Set<Gathering>();
+	/** Those that shall send at the end of this turn. */
+	#fresh = new Set<Gathering>();
+	#window = shortest;
+	#timer: Cancel | undefined;
+
+	constructor(clock: Clock) {
+		this.#clock = clock;
+	}
+
+	/** Says that something has gathered. */
+	ready(gathering: Gathering): void {
+		if (this.#warm.has(gathering) || this.#fresh.has(gathering)) return;
+		// Not within the commit that made it, and together with what else this turn brings.
+		if (this.#fresh.size === 0) queueMicrotask(() => this.#sendFresh());
+		this.#fresh.add(gathering);
+	}
+
+	/** Ends it. */
+	stop(): void {
+		this.#timer?.();
+		this.#timer = undefined;
+		this.#warm.clear();
+	}
+
+	#sendFresh(): void {
+		const fresh = this.#fresh;
+		this.#fresh = new Set();
+		for (const gathering of fresh) if (gathering.flush()) this.#warm.add(gathering);
+		if (this.#warm.size > 0) this.#beatLater();
+	}
+
+	#beatLater(): void {
+		if (this.#timer !== undefined) return;
+		const due = this.#clock.monotonic() + this.#window;
+		this.#timer = this.#clock.after(
+			this.#window,
+			() => {
+				this.#timer = undefined;
+				const lag = this.#clock.monotonic() - due;
+				this.#window = Math.min(longest, Math.max(shortest, 2 * lag));
+				const warm = this.#warm;
+				this.#warm = new Set();
+				for (const gathering of warm) if (gathering.flush()) this.#warm.add(gathering);
+				if (this.#warm.size > 0) this.#beatLater();
+			},
+			true,
+		);
+	}
+}
