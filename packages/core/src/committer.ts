@@ -64,6 +64,11 @@ export class Lane {
 		this.keep = keep;
 	}
 
+	/** Whether nothing waits and nothing is in flight. */
+	get idle(): boolean {
+		return this.flight === undefined && this.queue.length === 0;
+	}
+
 	/** Notes a head. */
 	seen(head: number): void {
 		if (head > this.floor) this.floor = head;

@@ -44,6 +44,7 @@ export * from "./manager.js";
 // Backends and layers.
 export { type MemoryOptions, memory } from "./memory.js";
 export type * from "./mirror.js";
+export { type NearCacheOptions, nearCache } from "./near-cache.js";
 export {
 	addToTally,
 	type Evaluation,
