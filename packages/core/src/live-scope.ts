@@ -29,7 +29,7 @@ import { Locks } from "./locks.js";
 import type { MirrorOptions } from "./mirror.js";
 import { OpenTransaction } from "./open-transaction.js";
 import { compilePattern, type Pattern } from "./pattern.js";
-import type { Reader } from "./reader.js";
+import type { Reader, ReadPatience } from "./reader.js";
 import { Reading } from "./reading.js";
 import type {
 	CallOptions,
@@ -402,28 +402,15 @@ export class LiveScope implements Scope<any, any> {
 		return entry ? this.#reading.data(entry) : this.#reading.rule(key).default;
 	}
 
-	#read(keys: readonly string[], options: ReadOptions | undefined): Soon<ReadAnswer> {
+	#read(keys: readonly string[], options: ReadPatience | undefined): Soon<ReadAnswer> {
 		this.#keepSession();
-		if (this.#parts.store.backend.peek !== undefined) {
-			const near = this.#peek(keys, options);
-			if (near !== undefined) return near;
-		}
-		return andThen(this.#parts.reader.read(this.#scope, keys, options), (answer) => {
+		return andThen(this.#parts.reader.read(this.#scope, keys, options, this.#lane.idle), (answer) => {
 			this.#lane.seen(answer.head);
 			return answer;
 		});
 	}
 
-	/** What a near cache knows, unless a write of ours is under way: a read sees what was written before it. */
-	#peek(keys: readonly string[], options: ReadOptions | undefined): ReadAnswer | undefined {
-		const { store } = this.#parts;
-		store.assertOpen(this.#scope);
-		options?.signal?.throwIfAborted();
-		const maxAge = options?.maxAge === undefined ? undefined : parseDuration(options.maxAge, "maxAge");
-		return this.#lane.idle ? store.backend.peek?.({ scope: this.#scope, keys }, maxAge) : undefined;
-	}
-
-	async #entry(key: string, options: ReadOptions | undefined): Promise<Entry | null> {
+	async #entry(key: string, options: ReadPatience | undefined): Promise<Entry | null> {
 		const read = this.#read([key], options);
 		return (isLater(read) ? await read : read).entries[0] ?? null;
 	}

@@ -15,7 +15,7 @@ export interface Patience {
 /** Calls back when a signal aborts, at once where it has; answers what ends the listening. */
 export function onAbort(signal: AbortSignal | undefined, callback: () => void): Cancel {
 	if (signal?.aborted === true) callback();
-	else signal?.addEventListener("abort", callback, { once: true });
+	else signal?.addEventListener("abort", callback);
 	return () => signal?.removeEventListener("abort", callback);
 }
 
