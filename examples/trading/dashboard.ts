@@ -3,14 +3,14 @@ import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { createStateManager } from "@holdfast/core";
 import { createAdaptorServer } from "@hono/node-server";
-import { backends } from "./backend.ts";
+import { openBackend } from "./backend.ts";
 import { index } from "./datasets.ts";
 import { ingest } from "./ingest.ts";
 import { lead } from "./leader.ts";
 import type { Options } from "./options.ts";
 import { loadPage } from "./page-files.ts";
 import { makeRoutes } from "./routes.ts";
-import { type Manager, state } from "./state.ts";
+import { type Manager, type Shared, state } from "./state.ts";
 import { trade } from "./trader.ts";
 
 export interface Dashboard {
@@ -22,13 +22,20 @@ export interface Dashboard {
 const defaultPort = 4173;
 
 export async function startDashboard(options: Options): Promise<Dashboard> {
-	const backend = backends[options.backend];
-	if (backend === undefined) throw new Error(`There is no backend ${options.backend}.`);
 	const page = await loadPage();
-	const manager: Manager = createStateManager({ backend: backend(), state });
-	await manager.ready();
+	const backend = await openBackend(options.backend);
+	const manager: Manager = createStateManager({ backend, state, namespace: "trading" });
 	const { shared } = manager;
-	await shared.set("pace", { speed: options.speed, paused: options.paused });
+	let secret: string;
+	try {
+		await manager.ready();
+		await setOut(shared, options);
+		// One sign-in holds at every server of the store.
+		secret = options.secret ?? (await manager.scope("server", "all").getOrSet("cookieSecret", makeSecret));
+	} catch (error) {
+		await manager.close();
+		throw error;
+	}
 
 	const closing = new AbortController();
 	const { signal } = closing;
@@ -48,7 +55,6 @@ export async function startDashboard(options: Options): Promise<Dashboard> {
 		lead(shared, "trader", signal, (lease, until) => trade(shared, desk, lease, until)),
 	];
 
-	const secret = options.secret ?? randomBytes(32).toString("hex");
 	const routes = makeRoutes({ manager, live, secret, page, traded: index, closing: signal });
 	const server = createAdaptorServer({ fetch: routes.fetch });
 	const listen = (port: number): Promise<void> =>
@@ -81,6 +87,14 @@ export async function startDashboard(options: Options): Promise<Dashboard> {
 	const { port } = server.address() as AddressInfo;
 	const host = options.host.includes(":") ? `[${options.host}]` : options.host;
 	return { url: `http://${host}:${port}`, close };
+}
+
+const makeSecret = (): string => randomBytes(32).toString("hex");
+
+/** Sets the pace that was asked for; otherwise it stays as another server, or the one before, has left it. */
+async function setOut(shared: Shared, { speed, paused }: Options): Promise<void> {
+	if (speed === undefined && paused === undefined) return;
+	await shared.update("pace", (pace) => ({ speed: speed ?? pace.speed, paused: paused ?? pace.paused }));
 }
 
 /** The first free port from one on; any, if ten are taken. */

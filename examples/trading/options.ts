@@ -1,16 +1,19 @@
 /** The command line. */
 import { parseArgs } from "node:util";
+import { HoldfastError } from "@holdfast/core";
 import { z } from "zod";
-import { backends } from "./backend.ts";
+import { isBackend, knownBackends } from "./backend.ts";
 import { Speed } from "./pace.ts";
 
 export const usage = `The trading dashboard of Holdfast: a replay of real market data.
 
   --port <number>         where to listen; 0 for any free port (default 4173, the next free one if that is taken)
   --host <name>           on which address (default 127.0.0.1)
-  --speed <number>        trading days a second, 0.1 to 1000 (default 20)
+  --speed <number>        trading days a second, 0.1 to 1000 (default: as it stands in the store, at first 20)
   --paused                start with the replay paused
-  --backend <name>        where the state is kept (default memory)
+  --backend <where>       where the state is kept: memory, or a URL, redis://…, rediss://…, postgres://…, mysql://…,
+                          mariadb://…, sqlite:<file> (default HOLDFAST_BACKEND, else memory). Servers that are given
+                          the same store share it
   --fast, --slow <number> the lengths of the strategy's moving averages (default 20 and 50)
   --cash <number>         what the account starts with (default 100000)
   --queue <number>        how many bars may wait between the feed and the store (default 512)
@@ -23,14 +26,11 @@ const Options = z
 	.object({
 		port: integer.min(0).max(65_535).optional(),
 		host: z.string().default("127.0.0.1"),
-		speed: z.coerce.number().pipe(Speed).default(20),
-		paused: z.boolean().default(false),
+		speed: z.coerce.number().pipe(Speed).optional(),
+		paused: z.boolean().optional(),
 		backend: z
 			.string()
-			.refine(
-				(name) => name in backends,
-				`For now there is only ${Object.keys(backends).join(", ")}: other backends come with their own packages.`,
-			)
+			.refine(isBackend, `There is no such backend: give ${knownBackends}.`)
 			.default("memory"),
 		fast: integer.min(2).max(400).default(20),
 		slow: integer.min(2).max(400).default(50),
@@ -46,7 +46,12 @@ export type Options = z.output<typeof Options>;
 const text = { type: "string" } as const;
 const flag = { type: "boolean" } as const;
 
-/** Reads the arguments. A secret for the cookies comes from the environment, never from a command line that others can read. */
+/**
+ * Reads the arguments. What others must not read on a command line may come from the environment: the secret for the cookies only from there,
+ * the backend's URL, which may hold a password, too.
+ *
+ * @throws HoldfastError `invalid-argument`, a line for each option that makes no sense.
+ */
 export function parseOptions(args: readonly string[], environment: NodeJS.ProcessEnv): Options {
 	const { values } = parseArgs({
 		args: [...args],
@@ -64,8 +69,16 @@ export function parseOptions(args: readonly string[], environment: NodeJS.Proces
 			help: { ...flag, short: "h" },
 		},
 	});
-	const parsed = Options.safeParse({ ...values, secret: environment.SESSION_SECRET });
+	const parsed = Options.safeParse({
+		...values,
+		backend: values.backend ?? environment.HOLDFAST_BACKEND,
+		secret: environment.SESSION_SECRET,
+	});
 	if (parsed.success) return parsed.data;
-	const said = parsed.error.issues.map(({ path, message }) => `--${path.join(".")}: ${message}`);
-	throw new Error(said.join("\n"));
+	const given = (name: string): string => {
+		if (name === "secret") return "SESSION_SECRET";
+		return name === "backend" && values.backend === undefined ? "HOLDFAST_BACKEND" : `--${name}`;
+	};
+	const said = parsed.error.issues.map(({ path, message }) => `${given(path.join("."))}: ${message}`);
+	throw new HoldfastError("invalid-argument", said.join("\n"));
 }

@@ -93,6 +93,8 @@ export const state = defineState({
 	},
 	user: { settings: Settings.prefault({}) },
 	session: { user: z.object({ id: z.string(), name: z.string() }) },
+	/** What the servers of one store keep to themselves: no page ever sees it. */
+	server: { cookieSecret: z.string() },
 	events: {
 		replay_started: z.object({ run: z.int(), first: Day, last: Day }),
 		replay_finished: z.object({ run: z.int(), date: Day.nullable() }),

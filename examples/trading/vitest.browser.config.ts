@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
+	resolve: { tsconfigPaths: true },
 	test: {
 		name: "trading-browser",
 		include: ["browser/*.test.ts"],

@@ -1,24 +1,10 @@
-import { execFileSync } from "node:child_process";
-import { join } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { hasChromium, launchChromium } from "../../../scripts/chromium.ts";
 import { childrenOf } from "./children.ts";
 import { makeCuttable } from "./cuttable.ts";
-import { type RunningDashboard, runDashboard } from "./dashboard.ts";
-
-const root = join(import.meta.dirname, "../../..");
-
-/** Waits until a page hears the server; a failure tells where it was stuck instead. */
-const live = (page: Page): Promise<void> =>
-	expect
-		.poll(async () => {
-			const user = await page.locator("html").getAttribute("data-user");
-			return user === null
-				? `signed out: ${await page.locator(".error").innerText()}`
-				: page.locator("#connection").innerText();
-		})
-		.toBe("Live");
+import { buildPackages, type RunningDashboard, runDashboard } from "./dashboard.ts";
+import { dayOf, enter, live, setPaused } from "./page.ts";
 
 describe.skipIf(!hasChromium)("the dashboard in Chromium", () => {
 	let browser: Browser;
@@ -27,12 +13,7 @@ describe.skipIf(!hasChromium)("the dashboard in Chromium", () => {
 	const problems: string[] = [];
 
 	beforeAll(async () => {
-		// The server runs on core as it is built, as its users have it.
-		execFileSync("turbo", ["run", "build", "--filter=@holdfast/core", "--output-logs=errors-only"], {
-			cwd: root,
-			stdio: "inherit",
-			env: { ...process.env, PATH: `${join(root, "node_modules/.bin")}:${process.env.PATH}` },
-		});
+		buildPackages();
 		dashboard = await runDashboard("--speed", "50");
 		browser = await launchChromium();
 	});
@@ -52,12 +33,7 @@ describe.skipIf(!hasChromium)("the dashboard in Chromium", () => {
 		const context = await browser.newContext({ viewport: { width: 1200, height: 800 } });
 		contexts.push(context);
 		context.on("weberror", (error) => problems.push(`${name}: ${error.error()}`));
-		const page = await context.newPage();
-		await page.goto(url);
-		await page.getByLabel("Your name").fill(name);
-		await page.getByRole("button", { name: "Sign in" }).click();
-		await live(page);
-		return { context, page };
+		return { context, page: await enter(context, name, url) };
 	}
 
 	/** A second window: a tab would hide the first one, and a hidden page is drawn once a second. */
@@ -72,15 +48,10 @@ describe.skipIf(!hasChromium)("the dashboard in Chromium", () => {
 	};
 
 	const textOf = (page: Page, id: string): Promise<string> => page.locator(`#${id}`).innerText();
-	const dayOf = (page: Page): Promise<string | null> => page.locator("#date").getAttribute("datetime");
 	const firstEvent = (page: Page): Promise<string | null> =>
 		page.locator("#activity li[data-type=trade_executed]").first().getAttribute("data-id");
 	const chosen = (page: Page): Promise<string | null> =>
 		page.locator("#watch li:has([aria-pressed=true])").getAttribute("data-symbol");
-	const setPaused = async (page: Page, paused: boolean): Promise<void> => {
-		await page.getByRole("button", { name: paused ? "Pause the replay" : "Go on with the replay" }).click();
-		await page.getByRole("button", { name: paused ? "Go on with the replay" : "Pause the replay" }).waitFor();
-	};
 
 	test("it says that it is a replay, and asks who is there", async () => {
 		const page = await browser.newPage();
@@ -260,11 +231,7 @@ describe.skipIf(!hasChromium)("the dashboard in Chromium", () => {
 		const server = await runDashboard("--speed", "500");
 		const context = await browser.newContext();
 		contexts.push(context);
-		const page = await context.newPage();
-		await page.goto(server.url);
-		await page.getByLabel("Your name").fill("Ada");
-		await page.getByRole("button", { name: "Sign in" }).click();
-		await live(page);
+		const page = await enter(context, "Ada", server.url);
 		const feeds = childrenOf(server.pid);
 		const { code, output } = await server.stop();
 		expect(code).toBe(0);

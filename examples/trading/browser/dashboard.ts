@@ -1,5 +1,5 @@
 /** The dashboard as its users start it: a process of its own, on a free port. */
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 
@@ -10,10 +10,34 @@ export interface RunningDashboard {
 	readonly pid: number;
 	/** Asks it to end, and tells how it did. */
 	stop(): Promise<{ readonly code: number | null; readonly output: string }>;
+	/** Ends it as a crash would. */
+	kill(): Promise<void>;
 }
 
-export async function runDashboard(...args: readonly string[]): Promise<RunningDashboard> {
-	const child = spawn(process.execPath, ["main.ts", "--port", "0", ...args], { cwd: example });
+/** Builds what the server runs on: the packages as their users have them. */
+export function buildPackages(): void {
+	const root = join(example, "../..");
+	execFileSync(
+		"turbo",
+		["run", "build", "--filter=@holdfast/example-trading^...", "--output-logs=errors-only"],
+		{
+			cwd: root,
+			stdio: "inherit",
+			env: { ...process.env, PATH: `${join(root, "node_modules/.bin")}:${process.env.PATH}` },
+		},
+	);
+}
+
+export const runDashboard = (...args: readonly string[]): Promise<RunningDashboard> =>
+	runDashboardIn({}, ...args);
+
+/** The same, with more in its environment. */
+export async function runDashboardIn(
+	environment: Readonly<Record<string, string>>,
+	...args: readonly string[]
+): Promise<RunningDashboard> {
+	const env = { ...process.env, ...environment };
+	const child = spawn(process.execPath, ["main.ts", "--port", "0", ...args], { cwd: example, env });
 	let output = "";
 	const exited = once(child, "exit");
 	const url = new Promise<string>((resolve, reject) => {
@@ -32,6 +56,10 @@ export async function runDashboard(...args: readonly string[]): Promise<RunningD
 			child.kill("SIGTERM");
 			const [code] = await exited;
 			return { code, output };
+		},
+		async kill() {
+			child.kill("SIGKILL");
+			await exited;
 		},
 	};
 }

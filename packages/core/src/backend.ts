@@ -377,6 +377,11 @@ export interface Backend {
 	readonly traits: Traits;
 	/** Reads of many scopes, one answer each; each answer is of one instant. */
 	read(asks: readonly ReadAsk[]): Soon<ReadAnswer | Failure>[];
+	/**
+	 * The same from memory, or nothing: what the store confirmed at most `maxAge` ms ago. Only a layer that caches has it, and tells by it nothing
+	 * older than it told before or than this process wrote. `read` always asks the store.
+	 */
+	peek?(ask: ReadAsk, maxAge?: number): ReadAnswer | undefined;
 	/** Batches of many scopes in, one answer each out. A call may hold a scope twice, under two writers, in order. */
 	commit(batches: readonly Batch[]): Soon<BatchAnswer | Failure>[];
 	list(scope: ScopeId, range: KeyRange): Soon<ListPage>;

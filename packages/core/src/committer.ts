@@ -64,6 +64,11 @@ export class Lane {
 		this.keep = keep;
 	}
 
+	/** Whether nothing waits and nothing is in flight. */
+	get idle(): boolean {
+		return this.flight === undefined && this.queue.length === 0;
+	}
+
 	/** Notes a head. */
 	seen(head: number): void {
 		if (head > this.floor) this.floor = head;
@@ -98,7 +103,7 @@ export class Committer {
 	/** Hands a commit over; `bytes` is about what its values take. Answers at once where the store does. */
 	submit(lane: Lane, commit: Commit, bytes: number, patience?: Patience): Soon<CommitOutcome> {
 		patience?.signal?.throwIfAborted();
-		if (this.#store.immediate && lane.flight === undefined && lane.queue.length === 0) {
+		if (this.#store.immediate && lane.idle) {
 			const learned = this.#learnClock(lane.scope);
 			if (!isLater(learned)) return this.#direct(lane, commit, bytes, patience);
 			// It answers later after all: its clock is asked for again with the batch.
@@ -339,7 +344,7 @@ export class Committer {
 	}
 
 	#rest(lane: Lane): void {
-		if (lane.queue.length > 0 || lane.flight !== undefined) return;
+		if (!lane.idle) return;
 		this.#busy.delete(lane);
 		if (this.#busy.size > 0) return;
 		this.#idle?.();

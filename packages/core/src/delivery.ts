@@ -9,7 +9,7 @@ import type { Reading } from "./reading.js";
 import { resumes } from "./resume.js";
 import { page, type Snapshot } from "./snapshot.js";
 import { isLater } from "./soon.js";
-import type { Store } from "./store.js";
+import { onAbort, type Store } from "./store.js";
 import type { Subscription } from "./subscription.js";
 
 /** A change on its way to listeners. */
@@ -29,6 +29,7 @@ export interface DeliveryOptions {
 	readonly queue: number;
 	readonly own: boolean;
 	readonly onReset: ((entries: never, revision: number) => unknown) | undefined;
+	readonly signal: AbortSignal | undefined;
 }
 
 interface DeliveryParts {
@@ -64,6 +65,7 @@ export class Delivery implements Subscription {
 	// In the middle of a call, or about to be: what comes waits.
 	#busy = true;
 	#stopped = false;
+	#deafen: Cancel | undefined;
 	// What came up to here was told by a snapshot or from the log.
 	#seen = -1;
 
@@ -102,6 +104,7 @@ export class Delivery implements Subscription {
 			},
 		});
 		if (!waits) this.#run();
+		this.#deafen = onAbort(this.#options.signal, () => this.stop());
 	}
 
 	/** Takes a change; the feed is in the middle of telling others, so the listener is called later. */
@@ -137,6 +140,7 @@ export class Delivery implements Subscription {
 		if (this.#stopped) return;
 		this.#stopped = true;
 		this.#throttled?.();
+		this.#deafen?.();
 		this.#queue = [];
 		this.#latest.clear();
 		this.#parts.ended();

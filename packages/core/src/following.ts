@@ -1,5 +1,6 @@
 /** Following a log from a cursor at the reader's own pace: pushed records while it keeps up, the log itself where it does not. */
 import type { LogQuery, LogRecord } from "./backend.js";
+import type { Cancel } from "./clock.js";
 import { isHoldfastError } from "./error.js";
 import type { Feed, Follower } from "./feed.js";
 import { spanUnder } from "./key.js";
@@ -33,6 +34,7 @@ export class Following implements Follower, AsyncIterableIterator<Followed> {
 	#ended = false;
 	#failures = 0;
 	readonly #unfollow: () => void;
+	#deafen: Cancel | undefined;
 
 	constructor(
 		feed: Feed,
@@ -51,12 +53,13 @@ export class Following implements Follower, AsyncIterableIterator<Followed> {
 		this.linked(feed.live);
 		this.attached = feed.whenLive();
 		this.attached.catch(() => {});
-		onAbort(signal, () => this.stop());
+		this.#deafen = onAbort(signal, () => this.stop());
 	}
 
 	/** Ends it. */
 	stop(): void {
 		this.#ended = true;
+		this.#deafen?.();
 		this.#unfollow();
 		this.#wake?.();
 	}

@@ -45,6 +45,7 @@ export * from "./manager.js";
 export { type MemoryOptions, memory } from "./memory.js";
 export { MemoryScope, type MemoryUse } from "./memory-scope.js";
 export type * from "./mirror.js";
+export { type NearCacheOptions, nearCache } from "./near-cache.js";
 export {
 	addToTally,
 	type Evaluation,

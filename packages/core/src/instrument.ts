@@ -3,8 +3,18 @@ import type { Backend, Signal, Soon } from "./backend.js";
 import { type Clock, systemClock } from "./clock.js";
 import { isLater } from "./soon.js";
 
-/** The operations of a backend. */
-export type Operation = "read" | "commit" | "list" | "log" | "watch" | "scopes" | "drop" | "close" | "signal";
+/** The operations of a backend. A `peek` is a read that a near cache answered. */
+export type Operation =
+	| "read"
+	| "peek"
+	| "commit"
+	| "list"
+	| "log"
+	| "watch"
+	| "scopes"
+	| "drop"
+	| "close"
+	| "signal";
 
 /** One operation, as an {@link Observer} sees it. */
 export interface Observation {
@@ -112,6 +122,15 @@ export const instrument =
 					() => backend.read(asks),
 					(answer) => ("failed" in answer ? 0 : valueBytes(answer.entries)),
 				),
+			...(backend.peek !== undefined && {
+				peek(ask, maxAge) {
+					const started = clock.monotonic();
+					const answer = backend.peek?.(ask, maxAge);
+					if (answer !== undefined)
+						tell("peek", started, { count: 1, bytes: valueBytes(answer.entries) }, "ok");
+					return answer;
+				},
+			}),
 			commit(batches) {
 				const sent = batches
 					.flatMap(({ commits }) => commits.flatMap((commit) => commit.do))
@@ -157,6 +176,7 @@ export const instrument =
 					({ scopes }) => ({ count: scopes.length, bytes: 0 }),
 				),
 			drop: (scope) => observe("drop", () => backend.drop(scope), nothing),
+			...(backend.problems !== undefined && { problems: backend.problems.bind(backend) }),
 			close: async (options) => observe("close", () => backend.close(options), nothing),
 		};
 	};

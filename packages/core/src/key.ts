@@ -154,6 +154,9 @@ export interface KeySpan {
 export const spanUnder = (under: string): KeySpan =>
 	under === "" ? { from: firstApplicationKey, to: null } : { from: under, to: `${under.slice(0, -1)}0` };
 
+/** Where the keys behind one begin: no encoded key has a space, nor a character before it, and stores don't take a NUL. */
+export const behindKey = (key: string): string => `${key} `;
+
 /** Whether a key counts as being under a prefix, see {@link spanUnder}. */
 export const isUnder = (key: string, under: string): boolean =>
 	under === "" ? !key.startsWith(reservedUnder) : key.startsWith(under);

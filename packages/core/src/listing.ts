@@ -1,6 +1,6 @@
 /** Listing a scope: entries under a pattern, page by page. */
 import type { Entry, KeyRange, ListPage, ReadAnswer, ScopeId, Soon } from "./backend.js";
-import { compareKeys } from "./key.js";
+import { behindKey, compareKeys } from "./key.js";
 import type { Pattern } from "./pattern.js";
 import { page } from "./snapshot.js";
 import type { Patience, Store } from "./store.js";
@@ -33,7 +33,7 @@ export async function* listEntries(
 		return;
 	}
 	let from: string | null =
-		after === undefined || compareKeys(after, span.from) < 0 ? span.from : `${after}\0`;
+		after === undefined || compareKeys(after, span.from) < 0 ? span.from : behindKey(after);
 	while (from !== null && left > 0) {
 		const range: KeyRange = { from, to: span.to, ...page, limit: Math.min(left, page.limit) };
 		const { entries, next }: ListPage = await store.ask(

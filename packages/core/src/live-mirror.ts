@@ -1,6 +1,7 @@
 /** A mirror: applies what its feed tells at once, and keeps every reference that it can. */
 import type { Entry, LogRecord } from "./backend.js";
 import { begin } from "./beginning.js";
+import type { Cancel } from "./clock.js";
 import type { Feed, Follower } from "./feed.js";
 import { decodeKey, encodeKey } from "./key.js";
 import type { Mirror } from "./mirror.js";
@@ -47,6 +48,7 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 	#begun = false;
 	#early: LogRecord[] = [];
 	#unfollow: (() => void) | undefined;
+	#deafen: Cancel | undefined;
 	#closed = false;
 	#changed = false;
 	readonly #listeners = new Set<(members: readonly Member[]) => void>();
@@ -69,7 +71,7 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 			isOver: () => this.#closed,
 			attempt: () => this.#begin(),
 		});
-		onAbort(signal, () => this.close());
+		this.#deafen = onAbort(signal, () => this.close());
 	}
 
 	get size(): number {
@@ -129,6 +131,7 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 		this.#closed = true;
 		this.stale = true;
 		this.#unfollow?.();
+		this.#deafen?.();
 		this.#listeners.clear();
 		const { store, feed } = this.#parts;
 		for (const { reject } of this.#waiting) reject(store.stopped(feed.scope));

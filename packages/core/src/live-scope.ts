@@ -29,7 +29,7 @@ import { Locks } from "./locks.js";
 import type { MirrorOptions } from "./mirror.js";
 import { OpenTransaction } from "./open-transaction.js";
 import { compilePattern, type Pattern } from "./pattern.js";
-import type { Reader } from "./reader.js";
+import type { Reader, ReadPatience } from "./reader.js";
 import { Reading } from "./reading.js";
 import type {
 	CallOptions,
@@ -38,6 +38,7 @@ import type {
 	DeleteOptions,
 	IncrementOptions,
 	ListOptions,
+	ReadOptions,
 	Scope,
 	SetOptions,
 	StateEntry,
@@ -46,7 +47,7 @@ import type {
 } from "./scope.js";
 import { andThen, isLater } from "./soon.js";
 import type { StateRules } from "./state.js";
-import { onAbort, type Patience, refusalError, type Store, scopeError } from "./store.js";
+import { type Patience, refusalError, type Store, scopeError } from "./store.js";
 import type { SubscribeOptions, Subscription } from "./subscription.js";
 
 /** What a scope works with: the parts of its manager, and what holds for its kind. */
@@ -119,7 +120,7 @@ export class LiveScope implements Scope<any, any> {
 	}
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
-	get(key: string, options?: CallOptions): Promise<any> {
+	get(key: string, options?: ReadOptions): Promise<any> {
 		// `get` and `set` are not async functions: an embedded store answers at once, and those cost as much as the rest of the call.
 		try {
 			const encoded = this.#key(key);
@@ -133,19 +134,19 @@ export class LiveScope implements Scope<any, any> {
 	}
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
-	async getMany(keys: readonly string[], options?: CallOptions): Promise<any> {
+	async getMany(keys: readonly string[], options?: ReadOptions): Promise<any> {
 		const encoded = keys.map((key) => this.#key(key));
 		const { entries } = await this.#read(encoded, options);
 		return encoded.map((key, i) => this.#value(key, entries[i]));
 	}
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
-	async entry(key: string, options?: CallOptions): Promise<any> {
+	async entry(key: string, options?: ReadOptions): Promise<any> {
 		const entry = await this.#entry(this.#known(key), options);
 		return entry === null ? undefined : this.#reading.entry(entry);
 	}
 
-	async has(key: string, options?: CallOptions): Promise<boolean> {
+	async has(key: string, options?: ReadOptions): Promise<boolean> {
 		return (await this.#entry(this.#known(key), options)) !== null;
 	}
 
@@ -328,10 +329,8 @@ export class LiveScope implements Scope<any, any> {
 				},
 			);
 		const gather = parseDuration(throttle, "throttle");
-		const parsed = { from, initial, throttle: gather, coalesce, queue, own, onReset };
-		const subscription = this.#listeners.add(this.#pattern(pattern), listener, parsed);
-		onAbort(signal, () => subscription.stop());
-		return subscription;
+		const parsed = { from, initial, throttle: gather, coalesce, queue, own, onReset, signal };
+		return this.#listeners.add(this.#pattern(pattern), listener, parsed);
 	}
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
@@ -403,15 +402,15 @@ export class LiveScope implements Scope<any, any> {
 		return entry ? this.#reading.data(entry) : this.#reading.rule(key).default;
 	}
 
-	#read(keys: readonly string[], options: Patience | undefined): Soon<ReadAnswer> {
+	#read(keys: readonly string[], options: ReadPatience | undefined): Soon<ReadAnswer> {
 		this.#keepSession();
-		return andThen(this.#parts.reader.read(this.#scope, keys, options), (answer) => {
+		return andThen(this.#parts.reader.read(this.#scope, keys, options, this.#lane.idle), (answer) => {
 			this.#lane.seen(answer.head);
 			return answer;
 		});
 	}
 
-	async #entry(key: string, options: Patience | undefined): Promise<Entry | null> {
+	async #entry(key: string, options: ReadPatience | undefined): Promise<Entry | null> {
 		const read = this.#read([key], options);
 		return (isLater(read) ? await read : read).entries[0] ?? null;
 	}

@@ -1,7 +1,7 @@
 /** Patterns over keys: an exact key, `positions/*` (one level), `positions/**` (the subtree). */
 
 import { HoldfastError } from "./error.js";
-import { encodeKey, encodeSegment, isUnder, type KeySpan, spanUnder } from "./key.js";
+import { behindKey, encodeKey, encodeSegment, isUnder, type KeySpan, spanUnder } from "./key.js";
 
 /** A compiled pattern; all keys here are encoded ones. */
 export interface Pattern {
@@ -28,7 +28,7 @@ const exactPattern = (key: string): Pattern => ({
 	exact: key,
 	segments: key.split("/"),
 	under: key,
-	span: { from: key, to: `${key}\0` },
+	span: { from: key, to: behindKey(key) },
 	matches: (candidate) => candidate === key,
 });
 

@@ -1,8 +1,14 @@
 /** Reads: what one turn of the event loop asks goes to the store together, each scope once. */
 import type { Failure, ReadAnswer, ScopeId, Soon } from "./backend.js";
+import { type Duration, parseDuration } from "./duration.js";
 import type { HoldfastError } from "./error.js";
 import { isLater } from "./soon.js";
 import { failureError, type Patience, type Store } from "./store.js";
+
+/** How long a read may take, and how old its answer may be where a near cache gives it. */
+export interface ReadPatience extends Patience {
+	readonly maxAge?: Duration;
+}
 
 interface Waiter {
 	readonly keys: readonly string[];
@@ -19,11 +25,22 @@ export class Reader {
 		this.#store = store;
 	}
 
-	/** Reads entries of one scope at one instant; at once where the store answers at once. */
-	read(scope: ScopeId, keys: readonly string[], patience?: Patience): Soon<ReadAnswer> {
+	/**
+	 * Reads entries of one scope at one instant; at once where the store answers at once, or where `near` allows what a near cache knows. That does
+	 * not know of our writes that are not answered yet.
+	 */
+	read(scope: ScopeId, keys: readonly string[], patience?: ReadPatience, near = false): Soon<ReadAnswer> {
 		const store = this.#store;
 		store.assertOpen(scope);
 		patience?.signal?.throwIfAborted();
+		if (near) {
+			const maxAge = patience?.maxAge;
+			const known = store.backend.peek?.(
+				{ scope, keys },
+				maxAge === undefined ? maxAge : parseDuration(maxAge, "maxAge"),
+			);
+			if (known !== undefined) return known;
+		}
 		if (store.immediate) return this.ask(scope, keys, patience);
 		const { promise, resolve, reject } = Promise.withResolvers<ReadAnswer>();
 		const waiters = this.#waiting.get(scope) ?? [];

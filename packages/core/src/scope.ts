@@ -28,6 +28,15 @@ export interface CallOptions {
 	readonly signal?: AbortSignal;
 }
 
+/** Options of a read. */
+export interface ReadOptions extends CallOptions {
+	/**
+	 * How long ago the store may have confirmed what a near cache answers; 0: ask the store. Default: the cache's. Without a cache every
+	 * read asks the store.
+	 */
+	readonly maxAge?: Duration;
+}
+
 /** What every write takes. */
 export interface WriteOptions extends CallOptions {
 	/** Who and why: stored with the commit, its changes, its events and the entries that it wrote. */
@@ -134,16 +143,16 @@ export interface Scope<F extends Fields = UntypedFields, E extends EventSchemas 
 	readonly events: ScopeEvents<E>;
 
 	/** Reads a value; the key's default, else `undefined`, where it is absent. */
-	get<K extends KeyIn<F>>(key: K, options?: CallOptions): Promise<ValueFrom<F, K>>;
+	get<K extends KeyIn<F>>(key: K, options?: ReadOptions): Promise<ValueFrom<F, K>>;
 	/** Reads several values of one instant. */
 	getMany<const K extends readonly KeyIn<F>[]>(
 		keys: K,
-		options?: CallOptions,
+		options?: ReadOptions,
 	): Promise<{ [I in keyof K]: ValueFrom<F, K[I] & string> }>;
 	/** Reads a value with its revision, deadline and metadata; `undefined` where it is absent, also if it has a default. */
-	entry<K extends KeyIn<F>>(key: K, options?: CallOptions): Promise<StateEntry<K, ValueAt<F, K>> | undefined>;
+	entry<K extends KeyIn<F>>(key: K, options?: ReadOptions): Promise<StateEntry<K, ValueAt<F, K>> | undefined>;
 	/** Whether a key is present; a default does not count. */
-	has(key: KeyIn<F>, options?: CallOptions): Promise<boolean>;
+	has(key: KeyIn<F>, options?: ReadOptions): Promise<boolean>;
 	/**
 	 * Writes a value and answers the commit's revision.
 	 *

@@ -14,8 +14,8 @@ export interface Patience {
 
 /** Calls back when a signal aborts, at once where it has; answers what ends the listening. */
 export function onAbort(signal: AbortSignal | undefined, callback: () => void): Cancel {
-	signal?.addEventListener("abort", callback);
 	if (signal?.aborted === true) callback();
+	else signal?.addEventListener("abort", callback);
 	return () => signal?.removeEventListener("abort", callback);
 }
 

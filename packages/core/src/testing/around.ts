@@ -13,5 +13,7 @@ export const around = (inner: Backend, changed: Partial<Backend>): Backend => ({
 	scopes: (range) => inner.scopes(range),
 	drop: (scope) => inner.drop(scope),
 	close: (options) => inner.close(options),
+	...(inner.peek !== undefined && { peek: (ask, maxAge) => inner.peek?.(ask, maxAge) }),
+	...(inner.problems !== undefined && { problems: inner.problems.bind(inner) }),
 	...changed,
 });

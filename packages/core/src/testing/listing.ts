@@ -51,6 +51,21 @@ function manyKeys(): readonly string[] {
 }
 
 export const listing: readonly Check[] = [
+	check(4, "what is listed behind a key, and a mirror of one key, hold what they should", async (trial) => {
+		const { shared } = await trial.manager();
+		const keys = ["a", "a b", "a!", "a/b", "ab", "\0", "a\0"];
+		for (const key of keys) await shared.set(key, key);
+		const all: string[] = [];
+		for await (const { key } of shared.list()) all.push(key);
+		for (const [i, after] of all.entries()) {
+			const behind: string[] = [];
+			for await (const { key } of shared.list("**", { after })) behind.push(key);
+			expect(behind).toEqual(all.slice(i + 1));
+			using mirror = shared.mirror(after);
+			await mirror.ready;
+			expect(mirror.list()).toEqual([{ key: after, value: after }]);
+		}
+	}),
 	check(
 		4,
 		"keys are listed in the order of their UTF-8 bytes, whatever the size of a page",
