@@ -56,7 +56,7 @@ const types: Record<Engine["name"], Types> = {
 };
 
 /** A statement that makes something: it may be run again. */
-export interface Making {
+interface Making {
 	execute(): Promise<unknown>;
 	compile(): { readonly sql: string };
 }
