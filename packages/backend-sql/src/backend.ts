@@ -126,12 +126,12 @@ export class SqlBackend implements Backend {
 				}
 				if (dropped === undefined)
 					throw new HoldfastError("unavailable", "the scope's row was locked all the time");
-				if (dropped) {
+				if (dropped.there) {
 					hub.hint([scope]);
 					listener?.send([scope]);
-					// Much that it left behind goes now, rather than when somebody keeps house.
-					void this.#tidy().catch(() => {});
 				}
+				// It goes now, rather than when somebody keeps house.
+				if (dropped.leaves) void this.#tidy().catch(() => {});
 				return;
 			}
 		} catch (error) {

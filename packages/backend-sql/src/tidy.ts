@@ -22,23 +22,29 @@ function* lock(
 
 const commit = (language: Language): Statement => language.say("commit", [], true);
 
-/** Removes a scope; its writers stay. Answers whether it was there; `undefined`: it is held elsewhere. */
+/** What a drop found, and whether it left much to be deleted later. */
+export interface Dropped {
+	readonly there: boolean;
+	readonly leaves: boolean;
+}
+
+/** Removes a scope; its writers stay. `undefined`: it is held elsewhere. */
 export function* dropScope(
 	language: Language,
 	scope: string,
 	clockOffset: number,
-): Steps<boolean | undefined> {
+): Steps<Dropped | undefined> {
 	const locked = yield* lock(language, scope, clockOffset);
 	if (locked === undefined) {
 		const [there] = yield* ask(language.say('select "id" from {scopes} where "scope" = ?', [scope]));
 		yield [commit(language)];
-		return there === undefined ? false : undefined;
+		return there === undefined ? { there: false, leaves: false } : undefined;
 	}
 	const { now } = locked;
 	const [row] = (yield* clearScopes(language, [locked.row])) as readonly [ScopeRow];
 	const after = { ...emptied(row), time: now, keep: undefined, tidyAt: row.tidyAt ?? now + 60_000 };
 	yield [...writeScopes(language, [after]), commit(language)];
-	return row.head > 0;
+	return { there: row.head > 0, leaves: row.id !== locked.row.id };
 }
 
 /** What is left to tidy in a scope. */
