@@ -284,7 +284,7 @@ export class Link {
 		}
 		if (attempt.once && bye !== undefined) this.#openIn(this.#wanted ? gatherFor : pollEvery);
 		else if (bye !== undefined) {
-			if (this.#next === undefined) this.#openIn(bye.retry * this.#parts.random());
+			if (this.#next === undefined) this.#openIn(bye.retry);
 		} else {
 			const failure = error ?? new HoldfastError("unavailable", "the server ended the stream");
 			for (const scope of attempt.unanswered) this.#scopes.get(scope)?.fail(failure);

@@ -97,7 +97,7 @@ const newId = (): string => crypto.randomUUID().replaceAll("-", "");
 /**
  * Makes cookie sessions over a manager's session scopes.
  *
- * @throws {@link HoldfastError} `invalid-argument` where the secret is short or an option malformed.
+ * @throws HoldfastError `invalid-argument` where the secret is short or an option malformed.
  *
  * @example
  * ```ts

@@ -70,7 +70,7 @@ export interface StateHandler {
  * Nothing is granted but by `authorize`. What a page writes is validated by the manager's own schema, bounded by its limits and timed by
  * the store's clock; the server supplies retention, origin and, in the metadata, the user.
  *
- * @throws {@link HoldfastError} `invalid-argument` where an option is malformed.
+ * @throws HoldfastError `invalid-argument` where an option is malformed.
  *
  * @example
  * ```ts

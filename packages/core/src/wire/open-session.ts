@@ -13,7 +13,7 @@ export interface PageSession {
  * Opens this browser's session, or resumes it: `url` is where the server has `cookieSessions(…).handle`. One tab asks at a time, by a Web
  * Lock, so that the second of two tabs that open at once has the cookie that the first was given.
  *
- * @throws {@link HoldfastError} `unavailable` where the server is out of reach, or with the code that its status means.
+ * @throws HoldfastError `unavailable` where the server is out of reach, or with the code that its status means.
  *
  * @example
  * ```ts
