@@ -139,8 +139,8 @@ export class Delivery implements Subscription {
 	stop(): void {
 		if (this.#stopped) return;
 		this.#stopped = true;
-		this.#throttled?.();
 		this.#deafen?.();
+		this.#throttled?.();
 		this.#queue = [];
 		this.#latest.clear();
 		this.#parts.ended();

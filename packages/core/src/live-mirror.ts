@@ -130,8 +130,8 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 		if (this.#closed) return;
 		this.#closed = true;
 		this.stale = true;
-		this.#unfollow?.();
 		this.#deafen?.();
+		this.#unfollow?.();
 		this.#listeners.clear();
 		const { store, feed } = this.#parts;
 		for (const { reject } of this.#waiting) reject(store.stopped(feed.scope));

@@ -320,14 +320,9 @@ export class LiveScope implements Scope<any, any> {
 		const { from, initial = false, throttle = 0, coalesce = "latest", queue = 1000, own = true } = options;
 		const { onReset, signal } = options;
 		if (coalesce === "reset" && onReset === undefined)
-			throw scopeError(
-				this.#scope,
-				"invalid-argument",
-				'coalesce: "reset" needs onReset, which is called then',
-				{
-					key: pattern,
-				},
-			);
+			throw scopeError(this.#scope, "invalid-argument", 'coalesce: "reset" needs onReset', {
+				key: pattern,
+			});
 		const gather = parseDuration(throttle, "throttle");
 		const parsed = { from, initial, throttle: gather, coalesce, queue, own, onReset, signal };
 		return this.#listeners.add(this.#pattern(pattern), listener, parsed);

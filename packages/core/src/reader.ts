@@ -29,7 +29,7 @@ export class Reader {
 	 * Reads entries of one scope at one instant; at once where the store answers at once, or where `near` allows what a near cache knows. That does
 	 * not know of our writes that are not answered yet.
 	 */
-	read(scope: ScopeId, keys: readonly string[], patience?: ReadPatience, near = false): Soon<ReadAnswer> {
+	read(scope: ScopeId, keys: readonly string[], patience?: ReadPatience, near?: boolean): Soon<ReadAnswer> {
 		const store = this.#store;
 		store.assertOpen(scope);
 		patience?.signal?.throwIfAborted();
