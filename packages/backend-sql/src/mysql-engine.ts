@@ -45,13 +45,25 @@ export const mysqlEngine: Engine = {
 				.join(" union all ")})`,
 		values: pairs.flat(),
 	}),
-	// Rows of pairs would be compared with each row of the table: alternatives are looked up.
-	isPair: (first: PairOf, second: string, pairs: readonly Pair[]) => ({
-		size: pairs.length,
-		text: () =>
-			pairs.map(() => `(${first} = ${value(first)} and "${second}" = cast(? as binary))`).join(" or "),
-		values: pairs.flat(),
-	}),
+	// Rows of pairs would be compared with each row of the table, and many alternatives with one another: lists of keys are looked up.
+	isPair(first: PairOf, second: string, pairs: readonly Pair[]) {
+		// A text of so few is kept by its size alone, see Language.shape; the text of more depends on how they are grouped.
+		const few = pairs.length <= 64;
+		const groups = few
+			? pairs.map((pair) => [pair[0], [pair]] as const)
+			: [...Map.groupBy(pairs, ([one]) => one)];
+		return {
+			size: pairs.length,
+			text: () =>
+				groups
+					.map(
+						([, group]) =>
+							`(${first} = ${value(first)} and "${second}" in (${group.map(() => "cast(? as binary)").join(", ")}))`,
+					)
+					.join(" or "),
+			values: groups.flatMap(([one, group]) => [one, ...group.map(([, other]) => other)]),
+		};
+	},
 	isTransient: (error) =>
 		/^(ER_LOCK_DEADLOCK|ER_LOCK_WAIT_TIMEOUT|ER_DUP_ENTRY|ER_CHECKREAD)$/.test(codeOf(error)),
 	isDisconnect: (error) =>
