@@ -27,10 +27,7 @@ try {
 		page.evaluate((asked) => (globalThis as unknown as { bench: BenchPage }).bench.run(asked), name);
 
 	const suite = new Suite("browser");
-	suite.add("set", await run("set"), {
-		bars: { "idb-keyval": 0.5, localforage: 0.5 },
-		sync: ["zustand persist"],
-	});
+	suite.add("set", await run("set"), { bars: { "idb-keyval": 0.5, localforage: 0.5 } });
 	suite.add("set, 1,000 in a turn", await run("turn"), { bars: { "idb-keyval, one by one": 8 } });
 	suite.add("get", await run("get"), { bars: { "idb-keyval": 1, localforage: 1 } });
 	suite.add("get of a mirror", await run("mirror"), { sync: ["zustand persist"] });
@@ -40,6 +37,7 @@ try {
 	await other.evaluate(() => (globalThis as unknown as { bench: BenchPage }).bench.echo());
 	const trips = await page.evaluate(() => (globalThis as unknown as { bench: BenchPage }).bench.roundTrips());
 	suite.add("to another tab and back", trips, { bars: { "idb-keyval and BroadcastChannel": 1 } });
+	suite.add("set, beside localStorage", await run("zustand"), { sync: ["zustand persist"] });
 	suite.end();
 } finally {
 	await browser.close();
