@@ -56,7 +56,7 @@ const refusals: Record<Refused["why"], readonly [ErrorCode, string]> = {
 	type: ["not-a-number", "only a finite number can be added to"],
 	full: ["full", "the store has no room: delete something or give it more"],
 	sealed: ["sealed", "the scope is sealed, its note says where it went"],
-	rejected: ["failed", "what stands before the store does not let it through"],
+	rejected: ["failed", "it was not let through"],
 };
 
 /** The error that a refused commit is to the application. */
