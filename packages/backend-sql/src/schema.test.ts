@@ -127,7 +127,7 @@ test.each(["", "1st", "a-b", 'a"; drop table x; --', "a".repeat(42)])(
 	async (prefix) => {
 		const { shared } = createStateManager({ backend: sql("sqlite::memory:", { prefix }) });
 		expect(await failed(shared.get("a"))).toEqual([
-			"failed",
+			"invalid-argument",
 			expect.stringContaining("prefix must begin with"),
 		]);
 		expect(() => sqlSchema("postgres", { prefix })).toThrow(
