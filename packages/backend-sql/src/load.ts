@@ -29,8 +29,19 @@ export function selectNamed(language: Language, batches: readonly Batch[]): read
 	return [...select(whole, entryColumns), ...select(headOnly, headColumns)];
 }
 
+const wholeOf = `select ${selectList("e", entryColumns)} from {entries} e where e."scope_id" = ? and e."key" = ?`;
+const headOf = `select ${heads} from {entries} e where e."scope_id" = ? and e."key" = ?`;
+
+/** The same of a scope whose row is known, one by one. */
+export function selectNamedOf(language: Language, id: number, batch: Batch): readonly Statement[] {
+	const statements: Statement[] = [];
+	for (const [key, needsValue] of namedKeys(batch))
+		statements.push(language.say(needsValue ? wholeOf : headOf, [id, key]));
+	return statements;
+}
+
 /** Entries by scope, of the answers to {@link selectNamed}. */
-export function namedEntries(answers: Answers): ReadonlyMap<string, Entry[]> {
+export function namedEntries(answers: Answers): Map<string, readonly Entry[]> {
 	const found = new Map<string, Entry[]>();
 	for (const rows of answers)
 		for (const row of rows) {
