@@ -173,11 +173,14 @@ describe("SQLite", () => {
 			{ clockOffset: () => offset },
 		);
 		onTestFinished(() => backend.close());
+		// A connection of its own: what the backend's own one wrote, it takes as written by the backend.
+		const other = await openSqlite(join(folder, "state.db"), "better-sqlite3");
+		onTestFinished(() => other.close());
 		return {
 			backend,
 			counts,
 			async query(text) {
-				const statement = database.prepare(text);
+				const statement = other.prepare(text);
 				if (statement.reader) return (statement.all([])[0] as { readonly n: number }).n;
 				statement.run([]);
 				return 0;

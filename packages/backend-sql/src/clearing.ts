@@ -37,9 +37,14 @@ const deleteAll = (language: Language, id: number): readonly Statement[] =>
 	tables.map(({ name }) => language.say(`delete from {${name}} where "scope_id" = ?`, [id]));
 
 /** Where in a table, from a row on, there is more than one transaction should delete. */
-const beyond = (language: Language, { name, column }: Table, id: number, from: string | number): Statement =>
+const beyond = (
+	language: Language,
+	{ name, column, least }: Table,
+	id: number,
+	from: string | number,
+): Statement =>
 	language.say(
-		`select "${column}" as "at" from {${name}} where "scope_id" = ? and "${column}" >= ? order by "${column}" limit 1 offset ${batchLimit}`,
+		`select ${typeof least === "string" ? `{text "${column}"}` : `"${column}"`} as "at" from {${name}} where "scope_id" = ? and "${column}" >= ? order by "${column}" limit 1 offset ${batchLimit}`,
 		[id, from],
 	);
 

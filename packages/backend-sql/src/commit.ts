@@ -11,10 +11,11 @@ import {
 } from "@holdfast/core";
 import { clearScopes } from "./clearing.js";
 import type { Language } from "./engine.js";
-import { type Found, load, namedEntries, selectNamed } from "./load.js";
+import type { KnownScope, KnownScopes } from "./known-scopes.js";
+import { type Found, load, namedEntries, selectNamed, selectNamedOf } from "./load.js";
 import type { LoadedScope } from "./loaded-scope.js";
 import { isLong, trim } from "./retention.js";
-import { parseWriter } from "./rows.js";
+import { parseEntry, parseWriter } from "./rows.js";
 import { emptied, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import { type Row, type Statement, type Steps, toNumber, toText } from "./statement.js";
 import { addScopes, insertRecords, writeEntries, writeScopes, writeWriters } from "./write.js";
@@ -83,29 +84,58 @@ interface Applied {
  * @param clockOffset - milliseconds that are added to the database's clock.
  * @param waits - whether to wait for rows that are held elsewhere, where that can be bounded.
  * @param hint - what to say behind the commit about the scopes that it changed.
+ * @param known - what the connection knows of scopes, where no row has to be locked.
  */
 export function* commitPack(
 	language: Language,
 	batches: readonly Batch[],
 	clockOffset: number,
-	{ waits = false, hint }: { readonly waits?: boolean; readonly hint?: Hint | undefined } = {},
+	{
+		waits = false,
+		hint,
+		known,
+	}: {
+		readonly waits?: boolean;
+		readonly hint?: Hint | undefined;
+		readonly known?: KnownScopes;
+	} = {},
 ): Steps<readonly (Packed | undefined)[]> {
 	const { engine } = language;
-	const begin = language.begin();
+	let begin = language.begin();
 	if (waits && engine.waiting !== undefined) begin.push(language.say(engine.waiting.begin));
+	let clock = 0;
+	if (known !== undefined) {
+		const [[version], [clocked]] = (yield [
+			...begin,
+			language.say("pragma data_version"),
+			language.say('select {now} as "now"'),
+		]).slice(begin.length) as [readonly Row[], readonly Row[]];
+		known.begin(toNumber(version?.data_version));
+		clock = toNumber(clocked?.now);
+		begin = [];
+	}
+	const unknown =
+		known === undefined ? batches : batches.filter(({ scope }) => known.get(scope) === undefined);
 	const locks = lockScopes(
 		language,
-		batches.map(({ scope }) => scope),
+		unknown.map(({ scope }) => scope),
 		waits,
 	);
-	const writers = selectWriters(language, batches);
-	const named = selectNamed(language, batches);
-	const answers = yield [...begin, ...locks, ...writers, ...named];
+	const writers = selectWriters(
+		language,
+		batches.filter(({ scope, writer }) => known?.get(scope)?.last?.writer !== writer),
+	);
+	const named = selectNamed(language, unknown);
+	const namedOf = batches.map((batch) => {
+		const id = known?.get(batch.scope)?.row.id;
+		return id === undefined ? [] : selectNamedOf(language, id, batch);
+	});
+	const answers = yield [...begin, ...locks, ...writers, ...named, ...namedOf.flat()];
 	const at = (from: number, count: number) => answers.slice(from, from + count);
 	let rows = at(begin.length, locks.length).flat();
 	const missing = batches.filter(({ commits }) => commits.length > 0).map(({ scope }) => scope);
-	const known = new Set(rows.map((row) => toText(row.scope)));
-	const lacking = missing.filter((scope) => !known.has(scope));
+	const there = new Set(rows.map((row) => toText(row.scope)));
+	const lacking = missing.filter((scope) => !there.has(scope) && known?.get(scope) === undefined);
 	if (!engine.locksRows && lacking.length > 0) {
 		yield addScopes(language, lacking);
 		rows = [...rows, ...(yield lockScopes(language, lacking)).flat()];
@@ -115,16 +145,29 @@ export function* commitPack(
 			.flat()
 			.map((row) => [toText(row.scope), parseWriter(row)]),
 	);
-	const entries = namedEntries(at(begin.length + locks.length + writers.length, named.length));
+	let from = begin.length + locks.length + writers.length;
+	const entries = namedEntries(at(from, named.length));
+	from += named.length;
+	for (const [i, { scope }] of batches.entries()) {
+		const { length } = namedOf[i] as readonly Statement[];
+		if (length > 0)
+			entries.set(
+				scope,
+				at(from, length).flatMap((found) => found.map((row) => parseEntry(row))),
+			);
+		from += length;
+	}
 	const rowOf = new Map(rows.map((row): [string, Row] => [toText(row.scope), row]));
 
 	const judged = new Map<Batch, Failure | BatchAnswer>();
 	const found: Found[] = [];
 	for (const batch of batches) {
 		const raw = rowOf.get(batch.scope);
-		if (raw === undefined) continue;
-		const row = parseScopeRow(raw);
-		const now = Math.max(toNumber(raw.now) + clockOffset, row.time);
+		const before = known?.get(batch.scope);
+		const row = before?.row ?? (raw && parseScopeRow(raw));
+		if (row === undefined) continue;
+		const now = Math.max((raw === undefined ? clock : toNumber(raw.now)) + clockOffset, row.time);
+		if (before?.last?.writer === batch.writer) remembered.set(batch.scope, before.last.memory);
 		const answer = judgeWriter(remembered.get(batch.scope), batch, now);
 		if (answer !== undefined) judged.set(batch, answer);
 		else found.push({ row, batch, now, named: entries.get(batch.scope) ?? [] });
@@ -137,7 +180,8 @@ export function* commitPack(
 		const evaluation = evaluate(state, floor > batch.floor ? { ...batch, floor } : batch, now);
 		return { row, batch, state, now, memory: remembered.get(batch.scope), ...evaluation };
 	});
-	yield* write(language, applied, hint);
+	const written = yield* write(language, applied, hint);
+	if (known !== undefined) for (const one of written) known.keep(one);
 	const done = new Map(applied.map((one) => [one.batch, one]));
 	return batches.map((batch): Packed | undefined => {
 		const one = done.get(batch);
@@ -151,7 +195,12 @@ export function* commitPack(
 	});
 }
 
-function* write(language: Language, found: readonly Applied[], hint: Hint | undefined): Steps<void> {
+/** Writes what became of scopes, and ends the transaction; answers what it left of them. */
+function* write(
+	language: Language,
+	found: readonly Applied[],
+	hint: Hint | undefined,
+): Steps<readonly KnownScope[]> {
 	const ended = found.filter(({ state }) => state.cleared);
 	const cleared = yield* clearScopes(
 		language,
@@ -176,9 +225,9 @@ function* write(language: Language, found: readonly Applied[], hint: Hint | unde
 			.filter((of) => row.keep !== undefined && isLong(sizeOf(row, of), row.keep[of], one.now))
 			.map((of) => ({ of, row, now: one.now })),
 	);
+	const rows = new Map(written.map(({ row }) => [row.id, row]));
 	if (long.length > 0) {
 		yield statements.splice(0);
-		const rows = new Map(written.map(({ row }) => [row.id, row]));
 		for (const { of, row, now } of long) {
 			const current = rows.get(row.id) as ScopeRow;
 			const keep = current.keep?.[of];
@@ -186,19 +235,35 @@ function* write(language: Language, found: readonly Applied[], hint: Hint | unde
 			const size = yield* trim(language, of, row.id, sizeOf(current, of), keep, now);
 			rows.set(row.id, withSize(current, of, size));
 		}
-		statements.push(...writeScopes(language, [...rows.values()]));
-	} else
-		statements.push(
-			...writeScopes(
-				language,
-				written.map(({ row }) => row),
-			),
-		);
+	}
+	const left = [...rows.values()];
+	statements.push(...writeScopes(language, left));
 	const changed = applied.filter(({ records, ended }) => ended || records.length > 0);
 	const hints =
 		hint === undefined || changed.length === 0 ? [] : hint(changed.map(({ batch }) => batch.scope));
 	yield [...statements, language.say("commit", [], true), ...hints];
+	return applied.map(({ batch, answer, memory }, i) =>
+		knownScope(left[i] as ScopeRow, batch, answer, memory),
+	);
 }
+
+/** What is known of a scope that was just written. */
+function knownScope(
+	row: ScopeRow,
+	{ writer, sequence, until, commits }: Batch,
+	answer: BatchAnswer,
+	before: WriterMemory | undefined,
+): KnownScope {
+	const [first] = commits;
+	// Who only sweeps is not remembered.
+	if (first === undefined) return before === undefined ? { row } : { row, last: { writer, memory: before } };
+	const memory = { sequence, id: first.id, until, answer };
+	return isSmall(answer) ? { row, last: { writer, memory } } : { row };
+}
+
+/** Whether an answer may be kept in memory: refusals carry whole entries. */
+const isSmall = ({ outcomes }: BatchAnswer): boolean =>
+	outcomes.length <= 64 && outcomes.every((outcome) => outcome.ok || outcome.entry === null);
 
 /** How long a scope's log is, by its row. */
 export const sizeOf = (row: ScopeRow, of: "changes" | "events"): { count: number; oldest: number | null } =>

@@ -1,6 +1,6 @@
 /** Commits to a database within the process: answered at once, unless another process has the file. */
 import type { Batch, BatchAnswer, Failure, ScopeId, Soon } from "@holdfast/core";
-import { commitPack, type Packed } from "./commit.js";
+import type { Packed } from "./commit.js";
 import type { EmbeddedStore } from "./embedded-store.js";
 import { failureOf, remedy } from "./failure.js";
 
@@ -51,10 +51,9 @@ export class EmbeddedCommits {
 	#run(batches: readonly Batch[], until = performance.now() + patience): Soon<readonly Answer[]> {
 		const { engine } = this.#store.language;
 		try {
-			const packed = this.#store.write(commitPack(this.#store.language, batches, this.#clockOffset()));
-			const done = packed as readonly Packed[];
-			this.#tell(done);
-			return done.map(({ answer }) => answer);
+			const packed = this.#store.commit(batches, this.#clockOffset());
+			this.#tell(packed);
+			return packed.map(({ answer }) => answer);
 		} catch (error) {
 			const what = remedy(engine, error);
 			if (what === "again" && performance.now() < until)

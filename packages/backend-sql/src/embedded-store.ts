@@ -1,5 +1,8 @@
 /** SQLite within the process: statements are prepared once and answer at once. */
+import type { Batch } from "@holdfast/core";
+import { commitPack, type Packed } from "./commit.js";
 import type { Language } from "./engine.js";
+import { KnownScopes } from "./known-scopes.js";
 import type { Answers, Bound, Row, Statement, Steps } from "./statement.js";
 import { type Store, TransactionError } from "./store.js";
 
@@ -25,6 +28,7 @@ export class EmbeddedStore implements Store {
 	readonly language: Language;
 	readonly #database: EmbeddedDatabase;
 	readonly #prepared = new Map<string, EmbeddedStatement>();
+	readonly #known = new KnownScopes();
 
 	constructor(database: EmbeddedDatabase, language: Language) {
 		this.#database = database;
@@ -50,11 +54,24 @@ export class EmbeddedStore implements Store {
 	}
 
 	write<T>(steps: Steps<T>): T {
+		this.#known.forget();
+		return this.#transact(steps);
+	}
+
+	/** Commits batches of different scopes in one transaction, knowing what the ones before it left. */
+	commit(batches: readonly Batch[], clockOffset: number): readonly Packed[] {
+		const steps = commitPack(this.language, batches, clockOffset, { known: this.#known });
+		// Rows are not locked one by one: none is missing.
+		return this.#transact(steps) as readonly Packed[];
+	}
+
+	#transact<T>(steps: Steps<T>): T {
 		try {
 			let step = steps.next();
 			while (step.done !== true) step = steps.next(this.#all(step.value));
 			return step.value;
 		} catch (error) {
+			this.#known.forget();
 			// Some failures have rolled it back already; none leaves it open whether it was applied.
 			if (this.#database.isInTransaction()) this.#one("rollback", []);
 			throw new TransactionError(error, true);

@@ -46,6 +46,8 @@ export interface Engine {
 	readonly waiting: { readonly begin: string; readonly lock: string } | undefined;
 	/** What identifiers are quoted with. */
 	readonly quote: string;
+	/** How a column of text is selected, so that it comes back as it was stored. */
+	text(column: string): string;
 	/** How the n-th value is written, counted from 1. */
 	placeholder(index: number): string;
 	/** What follows `values (…)`: rows that exist already get these columns; none: they stay. */
@@ -100,7 +102,7 @@ export class Language {
 	}
 
 	/**
-	 * A statement of a text with `{table}` for tables, `{now}` for the clock, `"name"` for names that are words of SQL, and `?` for values. Rendered once for each text, so
+	 * A statement of a text with `{table}` for tables, `{text column}` for a selected column of text, `{now}` for the clock, `"name"` for names that are words of SQL, and `?` for values. Rendered once for each text, so
 	 * texts must come in a bounded number of shapes.
 	 */
 	say(text: string, values: readonly Bound[] = [], commits = false): Statement {
@@ -179,6 +181,7 @@ export class Language {
 		const { quote, now } = this.engine;
 		return text
 			.replaceAll("{now}", now)
+			.replace(/\{text ([^}]+)\}/g, (_, column: string) => this.engine.text(column))
 			.replace(/\{(\w+)\}/g, (_, name: string) => this.#tables[name] as string)
 			.replace(/\?/g, () => this.engine.placeholder(++index))
 			.replaceAll('"', quote);

@@ -2,18 +2,19 @@
 import { type Batch, type Entry, lockUnder, spanUnder, sweepLimit, type Tally } from "@holdfast/core";
 import type { Language } from "./engine.js";
 import { type LoadedParts, LoadedScope, namedKeys, type Timed } from "./loaded-scope.js";
-import { entryColumns, headColumns, parseEntry } from "./rows.js";
+import { entryColumns, headColumns, parseEntry, selectList } from "./rows.js";
 import type { ScopeRow } from "./scope-row.js";
 import { type Answers, type Row, type Statement, type Steps, toNumber, toText } from "./statement.js";
 
-const list = (columns: readonly string[]): string => columns.map((column) => `e."${column}"`).join(", ");
+const heads = selectList("e", headColumns);
 
 /** Selects of the entries that batches name, by the ids of scopes; values only where they may be looked at. */
 export function selectNamed(language: Language, batches: readonly Batch[]): readonly Statement[] {
 	const whole: [string, string][] = [];
-	const heads: [string, string][] = [];
+	const headOnly: [string, string][] = [];
 	for (const batch of batches)
-		for (const [key, needsValue] of namedKeys(batch)) (needsValue ? whole : heads).push([batch.scope, key]);
+		for (const [key, needsValue] of namedKeys(batch))
+			(needsValue ? whole : headOnly).push([batch.scope, key]);
 	const select = (pairs: readonly [string, string][], columns: readonly string[]): readonly Statement[] =>
 		language.parts(pairs).map((part) => {
 			const table = language.engine.pairTable("scope", "key", part);
@@ -21,15 +22,26 @@ export function selectNamed(language: Language, batches: readonly Batch[]): read
 				columns,
 				table,
 				() =>
-					`select a."scope", ${list(columns)} from ${table.text()} a join {scopes} s on s."scope" = a."scope"
+					`select a."scope", ${selectList("e", columns)} from ${table.text()} a join {scopes} s on s."scope" = a."scope"
 					join {entries} e on e."scope_id" = s."id" and e."key" = a."key"`,
 			);
 		});
-	return [...select(whole, entryColumns), ...select(heads, headColumns)];
+	return [...select(whole, entryColumns), ...select(headOnly, headColumns)];
+}
+
+const wholeOf = `select ${selectList("e", entryColumns)} from {entries} e where e."scope_id" = ? and e."key" = ?`;
+const headOf = `select ${heads} from {entries} e where e."scope_id" = ? and e."key" = ?`;
+
+/** The same of a scope whose row is known, one by one. */
+export function selectNamedOf(language: Language, id: number, batch: Batch): readonly Statement[] {
+	const statements: Statement[] = [];
+	for (const [key, needsValue] of namedKeys(batch))
+		statements.push(language.say(needsValue ? wholeOf : headOf, [id, key]));
+	return statements;
 }
 
 /** Entries by scope, of the answers to {@link selectNamed}. */
-export function namedEntries(answers: Answers): ReadonlyMap<string, Entry[]> {
+export function namedEntries(answers: Answers): Map<string, readonly Entry[]> {
 	const found = new Map<string, Entry[]>();
 	for (const rows of answers)
 		for (const row of rows) {
@@ -66,7 +78,7 @@ function more(
 		const limit = isDue ? sweepLimit * (seal(batch) ? 2 : 1) + count : count;
 		needs.push({
 			statement: language.say(
-				`select ${list(headColumns)} from {entries} e where e."scope_id" = ? and e."expires_at" is not null
+				`select ${heads} from {entries} e where e."scope_id" = ? and e."expires_at" is not null
 				order by e."expires_at" limit ?`,
 				[id, limit],
 			),
@@ -79,7 +91,7 @@ function more(
 		const { from, to } = spanUnder(lockUnder);
 		needs.push({
 			statement: language.say(
-				`select ${list(headColumns)} from {entries} e where e."scope_id" = ? and e."key" >= ? and e."key" < ?
+				`select ${heads} from {entries} e where e."scope_id" = ? and e."key" >= ? and e."key" < ?
 				and e."expires_at" is not null order by e."expires_at" desc limit ?`,
 				[id, from, to, count],
 			),

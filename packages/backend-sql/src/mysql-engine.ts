@@ -19,6 +19,7 @@ export const mysqlEngine: Engine = {
 	skipLocked: "for update skip locked",
 	waiting: undefined,
 	quote: "`",
+	text: (column) => column,
 	placeholder: () => "?",
 	onConflict: (keys, updated) =>
 		`on duplicate key update ${(updated.length === 0 ? keys : updated)

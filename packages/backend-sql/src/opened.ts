@@ -1,6 +1,6 @@
 /** A database, opened by its URL, by Kysely or by a dialect. */
 import { HoldfastError } from "@holdfast/core";
-import { type Dialect, Kysely, MysqlDialect, PostgresDialect, SqliteDialect } from "kysely";
+import { CompiledQuery, type Dialect, Kysely, MysqlDialect, PostgresDialect, SqliteDialect } from "kysely";
 import type { Pool } from "pg";
 import { loadMysql, loadPg, openSqlite } from "./drivers.js";
 import { EmbeddedStore } from "./embedded-store.js";
@@ -10,7 +10,7 @@ import { rejectionOf } from "./failure.js";
 import { migrate } from "./migrate.js";
 import { mysqlEngine } from "./mysql-engine.js";
 import type { SqlDatabaseOptions, SqlDialectOptions, SqlOptions } from "./options.js";
-import { postgresEngine } from "./postgres-engine.js";
+import { markedPostgresEngine, postgresEngine } from "./postgres-engine.js";
 import { Listener } from "./postgres-listener.js";
 import { PostgresStore } from "./postgres-store.js";
 import { secureRows } from "./row-level-security.js";
@@ -149,16 +149,33 @@ export async function openUrl(url: string, options: SqlOptions): Promise<Opened>
 	);
 }
 
+/** Whether a byte order mark at the beginning of a text gets lost on its way here. */
+async function losesMarks(db: Kysely<unknown>): Promise<boolean> {
+	const query = CompiledQuery.raw("select chr(65279) || 'a' as text");
+	const { rows } = await db.executeQuery<{ readonly text: string }>(query);
+	return rows[0]?.text === "a";
+}
+
+const openKysely = (
+	db: Kysely<unknown>,
+	engine: Engine,
+	options: SqlDatabaseOptions | SqlDialectOptions,
+	close: () => Promise<void>,
+): Promise<Opened> => {
+	const open = async (): Promise<Opened> => {
+		const marked = engine === postgresEngine && (await losesMarks(db));
+		const language = languageOf(marked ? markedPostgresEngine : engine, options);
+		await prepare(db, language, options);
+		return { store: new KyselyStore(db, language, close) };
+	};
+	return typed(engine, open());
+};
+
 /** Takes an application's Kysely. */
 export async function openDatabase(options: SqlDatabaseOptions): Promise<Opened> {
 	const { db } = options;
 	const engine = options.engine === undefined ? engineOf(db.getExecutor().adapter) : engines[options.engine];
-	const language = languageOf(engine, options);
-	const open = async (): Promise<Opened> => {
-		await prepare(db, language, options);
-		return { store: new KyselyStore(db, language, async () => {}) };
-	};
-	return typed(engine, open());
+	return openKysely(db, engine, options, async () => {});
 }
 
 /** Makes a Kysely of a dialect: one, however often it has to be tried, because closing it may close what the dialect was given. */
@@ -168,13 +185,8 @@ export function dialectOpener(options: SqlDialectOptions): () => Promise<Opened>
 		const { dialect } = options;
 		const engine =
 			options.engine === undefined ? engineOf((dialect as Dialect).createAdapter()) : engines[options.engine];
-		const language = languageOf(engine, options);
 		db ??= new Kysely<unknown>({ dialect });
 		const kysely = db;
-		const open = async (): Promise<Opened> => {
-			await prepare(kysely, language, options);
-			return { store: new KyselyStore(kysely, language, () => kysely.destroy()) };
-		};
-		return typed(engine, open());
+		return openKysely(kysely, engine, options, () => kysely.destroy());
 	};
 }

@@ -34,6 +34,7 @@ export const postgresEngine: Engine = {
 	skipLocked: "for update skip locked",
 	waiting: { begin: "set local lock_timeout = '1s'", lock: "for update" },
 	quote: '"',
+	text: (column) => column,
 	placeholder: (index) => `$${index}`,
 	onConflict: (keys, updated) =>
 		`on conflict (${keys.map((key) => `"${key}"`).join(", ")}) do ${
@@ -72,4 +73,13 @@ export const postgresEngine: Engine = {
 			: /^(25006|42501)$/.test(codeOf(error))
 				? "read-only"
 				: undefined,
+};
+
+/**
+ * The same through a driver that decodes text as if it were a file, and takes a byte order mark from its beginning, as PGlite does: it is
+ * given one to take. Otherwise a key that begins with one would come back as another key, and a list that goes on behind it would never end.
+ */
+export const markedPostgresEngine: Engine = {
+	...postgresEngine,
+	text: (column) => `(chr(65279) || ${column})`,
 };

@@ -14,17 +14,14 @@ import {
 	type ScopeRange,
 } from "@holdfast/core";
 import type { Language } from "./engine.js";
-import { entryColumns, parseEntry, parseRecord, recordColumns, recordSize } from "./rows.js";
+import { entryColumns, parseEntry, parseRecord, recordColumns, recordSize, selectList } from "./rows.js";
 import { ask, type Row, type Steps, toNullable, toNumber, toText } from "./statement.js";
 
 const scopePart = 's."head", s."events_head", s."time" as "seen", s."ends_at", s."due_at"';
-const entryPart = entryColumns.map((column) => `e."${column}"`).join(", ");
+const entryPart = selectList("e", entryColumns);
 // Who asks for a key knows it.
-const restPart = entryColumns
-	.slice(1)
-	.map((column) => `e."${column}"`)
-	.join(", ");
-const recordPart = recordColumns.map((column) => `c."${column}" as "${column}"`).join(", ");
+const restPart = selectList("e", entryColumns.slice(1));
+const recordPart = selectList("c", recordColumns);
 
 interface Seen {
 	readonly head: number;

@@ -24,22 +24,21 @@ export function* trim(
 	language: Language,
 	table: "changes" | "events",
 	id: number,
-	{ count }: LogSize,
+	{ count, oldest: first }: LogSize,
 	keep: LogRetention,
 	now: number,
 ): Steps<LogSize> {
 	const over = Math.max(0, count - keep.count);
+	// Where none is past its age, only the number counts.
+	const most = first !== null && first < now - keep.age ? batchLimit : Math.min(batchLimit, over);
 	const rows = yield* ask(
 		language.say(
-			`select "revision", "time" from {${table}} where "scope_id" = ? order by "revision" limit ${batchLimit + 1}`,
-			[id],
+			`select "revision", "time" from {${table}} where "scope_id" = ? order by "revision" limit ?`,
+			[id, most + 1],
 		),
 	);
 	let gone = 0;
-	while (
-		gone < Math.min(rows.length, batchLimit) &&
-		(gone < over || toNumber(rows[gone]?.time) < now - keep.age)
-	)
+	while (gone < Math.min(rows.length, most) && (gone < over || toNumber(rows[gone]?.time) < now - keep.age))
 		gone++;
 	if (gone > 0)
 		yield [

@@ -20,6 +20,18 @@ export const headColumns = ["key", "revision", "created_revision", "expires_at",
 /** The columns of an entry, behind its scope. */
 export const entryColumns = [...headColumns, "value"] as const;
 
+const anyText: readonly string[] = ["key", "value"];
+
+/** The list of these columns of a table in a select, each by its own name. */
+export const selectList = (table: string, columns: readonly string[]): string =>
+	columns
+		.map((column) => {
+			const name = `${table}."${column}"`;
+			// All other text is ours, and plain.
+			return `${anyText.includes(column) ? `{text ${name}}` : name} as "${column}"`;
+		})
+		.join(", ");
+
 /** The columns of a record, behind its scope. */
 export const recordColumns = [
 	"revision",

@@ -22,6 +22,7 @@ export const sqliteEngine: Engine = {
 	skipLocked: "",
 	waiting: undefined,
 	quote: '"',
+	text: (column) => column,
 	placeholder: () => "?",
 	onConflict: (keys, updated) =>
 		`on conflict (${keys.map((key) => `"${key}"`).join(", ")}) do ${
