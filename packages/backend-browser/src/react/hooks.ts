@@ -155,7 +155,8 @@ function useConnection(): { readonly online: boolean; readonly stale: boolean } 
 
 const hooks = { useEntry, useEntries, useMirror, useUpdate, useScope, usePending, useConnection };
 
-type ShapeOf<D> = D extends StateDefinition<infer S> ? S : never;
+/** The shape of a state definition. */
+export type ShapeOf<D> = D extends StateDefinition<infer S> ? S : never;
 
 /**
  * The hooks with the types of a state definition.

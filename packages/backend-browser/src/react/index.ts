@@ -11,6 +11,7 @@ export {
 	type Hooks,
 	type ReadHookOptions,
 	type ScopeOf,
+	type ShapeOf,
 	type Update,
 } from "./hooks.js";
 export {
