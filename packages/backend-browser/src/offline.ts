@@ -48,7 +48,7 @@ export interface OfflineQueue {
 }
 
 /** What a queue works with. */
-export interface OfflineParts extends SendingParts {
+interface OfflineParts extends SendingParts {
 	readonly url: string;
 	readonly page: Page;
 	readonly status: LiveStatus;
