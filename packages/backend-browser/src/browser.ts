@@ -56,7 +56,7 @@ export interface BrowserBackend extends Backend {
  * A store in the browser. Nothing is opened before its first use, so that a server may import and make one; there its first use is refused as
  * `unavailable`, unless its storage is `memory`.
  *
- * @throws {@link HoldfastError} `invalid-argument` where an option is malformed.
+ * @throws HoldfastError `invalid-argument` where an option is malformed.
  *
  * @example
  * ```ts

@@ -5,6 +5,7 @@
  */
 
 export { type BrowserBackend, type BrowserOptions, browser } from "./browser.js";
+export { type OfflineQueue, offlineQueue, type RefusedWrite } from "./offline.js";
 export { type RemoteBackend, type RemoteOptions, remote } from "./remote.js";
 export type { Page, PageNews } from "./remote-page.js";
 export type { Pending, RemoteStatus } from "./remote-status.js";

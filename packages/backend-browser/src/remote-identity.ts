@@ -13,6 +13,8 @@ export class Identity {
 	origin: string | undefined;
 	/** Grows with each change: what was asked under an earlier one is nobody's any more. */
 	epoch = 0;
+	/** Called with the user as soon as the server has said who that is. */
+	learned: ((user: string) => void) | undefined;
 	readonly #forget: () => void;
 	readonly #channel: BroadcastChannel | undefined;
 
@@ -32,6 +34,7 @@ export class Identity {
 		if (this.user !== undefined) this.changed();
 		this.user = user;
 		this.#channel?.postMessage(user);
+		this.learned?.(user);
 	}
 
 	/** It is somebody else: what is known goes, before anything is asked again. */

@@ -37,6 +37,8 @@ export class LiveStatus implements RemoteStatus {
 	online = true;
 	stale = false;
 	pending: Pending = none;
+	#sent: Pending = none;
+	#queued: Pending = none;
 	readonly #clock: Clock;
 	readonly #listeners = new Set<() => void>();
 	#heardAt = Number.NEGATIVE_INFINITY;
@@ -74,10 +76,25 @@ export class LiveStatus implements RemoteStatus {
 		this.#set(this.online, !live);
 	}
 
-	/** What waits. */
+	/** What waits for an answer. */
 	waits(count: number, oldest: number | null): void {
-		if (this.pending.count === count && this.pending.oldest === oldest) return;
-		this.pending = count === 0 ? none : Object.freeze({ count, oldest });
+		if (this.#sent.count === count && this.#sent.oldest === oldest) return;
+		this.#sent = { count, oldest };
+		this.#count();
+	}
+
+	/** What an offline queue has yet to send. Told even where it is as much as before: what was refused may be another. */
+	queued(count: number, oldest: number | null): void {
+		this.#queued = { count, oldest };
+		this.#count();
+	}
+
+	#count(): void {
+		const count = this.#sent.count + this.#queued.count;
+		const since = [this.#sent, this.#queued].flatMap(({ oldest }) => (oldest === null ? [] : [oldest]));
+		const oldest = since.length === 0 ? null : Math.min(...since);
+		if (this.pending.count !== count || this.pending.oldest !== oldest)
+			this.pending = count === 0 ? none : Object.freeze({ count, oldest });
 		this.#tell();
 	}
 

@@ -32,6 +32,7 @@ import {
 	type LogResponse,
 	type ScopesResponse,
 } from "@holdfast/core/wire";
+import type { AttachedQueue, OfflineQueue } from "./offline.js";
 import { Calls } from "./remote-calls.js";
 import { Commits } from "./remote-commits.js";
 import { Identity } from "./remote-identity.js";
@@ -51,6 +52,8 @@ export interface RemoteOptions {
 	readonly headers?: () => HeadersInit | Promise<HeadersInit>;
 	/** Whether cookies go along to a server of another origin, which has to trust this one: `include`. Default `same-origin`. */
 	readonly credentials?: RequestCredentials;
+	/** Keeps deferred writes while there is no network, see `offlineQueue`. Default: nothing is kept. */
+	readonly offline?: OfflineQueue;
 	/** Another `fetch`. Default: the global one. */
 	readonly fetch?: typeof fetch;
 	/** How long the server may take to answer. Default 10 s. */
@@ -103,6 +106,7 @@ class LiveRemote implements RemoteBackend {
 	readonly #link: Link;
 	readonly #reads: Reads;
 	readonly #commits: Commits;
+	readonly #offline: AttachedQueue | undefined;
 
 	constructor(options: RemoteOptions) {
 		const { headers, clock = systemClock, random = Math.random, page = thisPage } = options;
@@ -130,14 +134,28 @@ class LiveRemote implements RemoteBackend {
 		this.#link = new Link({ url, calls, clock, random, page, identity, status, answerWithin });
 		this.#reads = new Reads(calls, (scope) => this.#link.granted(scope));
 		this.#commits = new Commits({ calls, reads: this.#reads, clock, page, identity, status });
+		this.#offline = options.offline?.attach({
+			url,
+			calls,
+			reads: this.#reads,
+			clock,
+			page,
+			identity,
+			status,
+			random,
+			shared: headers === undefined,
+			answerWithin,
+		});
 	}
 
 	read(asks: readonly ReadAsk[]): Promise<ReadAnswer | Failure>[] {
-		return this.#reads.read(asks);
+		const ask = (asked: readonly ReadAsk[]) => this.#reads.read(asked);
+		return this.#offline?.read(asks, ask) ?? ask(asks);
 	}
 
 	commit(batches: readonly Batch[]): Promise<BatchAnswer | Failure>[] {
-		return this.#commits.commit(batches);
+		const send = (sent: readonly Batch[]) => this.#commits.commit(sent);
+		return this.#offline?.commit(batches, send) ?? send(batches);
 	}
 
 	async list(scope: ScopeId, range: KeyRange): Promise<ListPage> {
@@ -175,5 +193,6 @@ class LiveRemote implements RemoteBackend {
 		this.#link.close();
 		this.#calls.close();
 		this.#identity.close();
+		await this.#offline?.close();
 	}
 }

@@ -150,6 +150,8 @@ export interface Commit {
 	readonly metadata?: Json;
 	/** Listeners are not called for it; mirrors apply it. */
 	readonly quiet?: boolean;
+	/** May be answered before it is stored, by what keeps it for later: an offline queue. A store that has none takes it as any other. */
+	readonly deferred?: boolean;
 }
 
 /** How much of a log is kept: the newest `count` commits, none older than `age` ms. */

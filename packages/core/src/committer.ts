@@ -226,7 +226,9 @@ export class Committer {
 		const [first] = this.#ready;
 		if (first === undefined) return;
 		try {
-			const learned = this.#learnClock(first.scope);
+			// What may be kept for later does not wait for a store out of reach: its clock comes with the answer.
+			const isDeferred = [...this.#ready].some(({ queue }) => queue.some(({ commit }) => commit.deferred));
+			const learned = isDeferred ? undefined : this.#learnClock(first.scope);
 			if (learned !== undefined) await learned;
 		} catch (error) {
 			for (const lane of this.#ready) {
@@ -255,7 +257,9 @@ export class Committer {
 		const end = queue.findIndex((waiting, i) => {
 			mutations += waiting.commit.do.length;
 			bytes += waiting.bytes;
-			return i > 0 && (mutations > batchMutations || bytes > batchBytes);
+			// What may be answered from elsewhere is a batch of its own: the others would wait for it.
+			const isAlike = waiting.commit.deferred === queue[0]?.commit.deferred;
+			return i > 0 && (!isAlike || mutations > batchMutations || bytes > batchBytes);
 		});
 		return queue.splice(0, end < 0 ? queue.length : end);
 	}

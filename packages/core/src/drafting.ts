@@ -102,7 +102,7 @@ export class Drafting {
 	}
 
 	draft(mutations: readonly Mutation[], conditions: readonly Condition[], options: WriteOptions): Draft {
-		const { metadata, notify, fence } = options;
+		const { metadata, notify, fence, durability } = options;
 		const draft: { -readonly [K in keyof Draft]: Draft[K] } = { do: mutations };
 		if (fence !== undefined) {
 			fence.check();
@@ -110,6 +110,8 @@ export class Drafting {
 		} else if (conditions.length > 0) draft.if = conditions;
 		if (metadata !== undefined) draft.metadata = this.#metadata(metadata);
 		if (notify === false) draft.quiet = true;
+		// Whether a condition holds, only the store can say.
+		if (durability === "deferred" && draft.if === undefined) draft.deferred = true;
 		return draft;
 	}
 

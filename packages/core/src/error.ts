@@ -25,6 +25,7 @@ import type { Entry, Json } from "./backend.js";
  * | `timeout` | Not handed to the store in time; nothing was written. |
  * | `outcome-unknown` | Handed to the store and never answered: read before writing again. |
  * | `unavailable` | The store is out of reach; nothing was written. |
+ * | `offline` | The page has no network, and this can't be queued; nothing was written. |
  * | `store-blocked` | Another tab, perhaps a frozen one, holds the browser's storage; nothing was written. |
  * | `busy` | A queue is at its bound; slow down. |
  * | `unauthenticated` | A bridge's server does not know who asks: log in. |
@@ -53,6 +54,7 @@ export type ErrorCode =
 	| "timeout"
 	| "outcome-unknown"
 	| "unavailable"
+	| "offline"
 	| "store-blocked"
 	| "busy"
 	| "unauthenticated"

@@ -28,6 +28,7 @@ export {
 export { instrument, type Observation, type Observer, type Operation } from "./instrument.js";
 export {
 	compareKeys,
+	decodeKey,
 	formatScopeId,
 	isUnder,
 	type KeySpan,

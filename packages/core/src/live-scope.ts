@@ -70,7 +70,10 @@ const maxAttempts = 100;
 const none = {};
 
 const isPlain = (draft: Draft): boolean =>
-	draft.if === undefined && draft.metadata === undefined && draft.quiet === undefined;
+	draft.if === undefined &&
+	draft.metadata === undefined &&
+	draft.quiet === undefined &&
+	draft.deferred === undefined;
 
 // biome-ignore lint/suspicious/noExplicitAny: the types of its keys exist in the interface only
 export class LiveScope implements Scope<any, any> {

@@ -45,6 +45,12 @@ export interface WriteOptions extends CallOptions {
 	readonly notify?: boolean;
 	/** A lease on a lock of this scope: the write is refused as `lease-lost` once another holds the lock. */
 	readonly fence?: Lease;
+	/**
+	 * `deferred`: a page's offline queue may answer once it keeps the write itself, and send it later; the revision is 0 then. Where there is no
+	 * such queue, or the write has conditions (`update`, `ifRevision`, a fence, a transaction that reads), it is the same as `confirmed`: the
+	 * answer comes after the store's. Default `confirmed`.
+	 */
+	readonly durability?: "confirmed" | "deferred";
 }
 
 /** Options of `set`. */

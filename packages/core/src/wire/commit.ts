@@ -26,7 +26,7 @@ export function decodeMutation(mutation: WireMutation): Mutation {
 }
 
 /** A commit as it is sent. */
-export const encodeCommit = (commit: Commit): WireCommit => ({
+export const encodeCommit = ({ deferred: _, ...commit }: Commit): WireCommit => ({
 	...commit,
 	do: commit.do.map(encodeMutation),
 });
