@@ -43,7 +43,11 @@ export interface OfflineQueue {
 	retry(id: string): Promise<boolean>;
 	/** Gives a refused write up, so that those behind it are sent. Answers whether there was one. */
 	discard(id: string): Promise<boolean>;
-	/** For `remote`, which calls it once. */
+	/**
+	 * For `remote`, which calls it once.
+	 *
+	 * @internal
+	 */
 	attach(parts: OfflineParts): AttachedQueue;
 }
 
