@@ -2,8 +2,6 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
 	test: {
-		// Most tests wait for a server or a browser: a core less, as is usual, would leave the rest idle.
-		maxWorkers: 2,
 		projects: [
 			// A browser project's name ends in "browser": `npm test` runs those apart.
 			"{packages,examples}/*/vitest{,.browser,.tabs,.remote}.config.ts",

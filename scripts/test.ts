@@ -1,6 +1,7 @@
 /** `npm test`: every stage in order, up to the first that fails; its last line sums up. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { JsonTestResults } from "vitest/node";
 import { provision } from "./provision.ts";
@@ -37,7 +38,13 @@ function vitest(title: string, file: string, ...args: readonly string[]): Stage 
 const stages: readonly Stage[] = [
 	{ title: "Build", command: ["npm", "run", "--silent", "build"] },
 	{ title: "Check: types, lint, format, unused code", command: ["npm", "run", "--silent", "check"] },
-	vitest("Unit and conformance tests", "unit.json", "--project=!*browser"),
+	// Most of these wait for a server: a worker less than there are cores, as is usual, would leave two cores half idle.
+	vitest(
+		"Unit and conformance tests",
+		"unit.json",
+		"--project=!*browser",
+		`--maxWorkers=${availableParallelism()}`,
+	),
 	vitest("Browser tests", "browser.json", "--project=*browser"),
 	{
 		title: "Packaging",
