@@ -140,6 +140,8 @@ for (const [together, bar] of [
 	const both = bento.use("both");
 	for (const [i, key] of keys.entries()) {
 		await both.set({ key, value: position(i) });
+		await keyv.set(key, position(i));
+		await storage.setItem(key, position(i));
 		await near.shared.set(key, position(i));
 		// The second read fills the cache.
 		for (let read = 0; read < 2; read++) await near.shared.get(key);
