@@ -5,6 +5,7 @@ import { registerHooks } from "node:module";
 import { join } from "node:path";
 import { redis } from "@holdfast/backend-redis";
 import { createStateManager, nearCache } from "@holdfast/core";
+import { RedisServer } from "@holdfast/test-servers/redis-server";
 import KeyvRedis from "@keyv/redis";
 import { BentoCache, bentostore } from "bentocache";
 import { memoryDriver } from "bentocache/drivers/memory";
@@ -13,7 +14,6 @@ import { Keyv } from "keyv";
 import { Mutex } from "redis-semaphore";
 import Redlock from "redlock";
 import { createStorage } from "unstorage";
-import { RedisServer } from "../packages/backend-redis/src/redis-server.ts";
 import { type ListenerReport, type ListenOrder, machineTime, type ReportOrder } from "./redis-listener.ts";
 import { Suite } from "./suite.ts";
 

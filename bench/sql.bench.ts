@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "@holdfast/backend-sql";
 import { createStateManager, type Scope } from "@holdfast/core";
+import { PostgresServer } from "@holdfast/test-servers/postgres-server";
 import KeyvPostgres from "@keyv/postgres";
 import KeyvSqlite from "@keyv/sqlite";
 import Database from "better-sqlite3";
@@ -16,7 +17,6 @@ import { Keyv } from "keyv";
 import pg from "pg";
 import { createStorage } from "unstorage";
 import db0Driver from "unstorage/drivers/db0";
-import { startPostgres } from "./postgres.ts";
 import { Suite } from "./suite.ts";
 
 const suite = new Suite("sql");
@@ -148,7 +148,7 @@ function sqliteByHand(name: string) {
 
 // ─── Postgres ───
 
-const server = await startPostgres();
+const server = await PostgresServer.start({ synced: true, settings: { max_wal_size: "4GB" } });
 const pool = new pg.Pool({ connectionString: server.url, max: 10 });
 await pool.query(`
 	create table scopes (id bigint primary key, scope text unique, head bigint not null);

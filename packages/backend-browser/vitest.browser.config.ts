@@ -1,41 +1,4 @@
-import { playwright } from "@vitest/browser-playwright";
-import { defineConfig } from "vitest/config";
-import { chromiumPath } from "../../scripts/provision.ts";
-
-const executablePath = chromiumPath();
+import { pageProject } from "./vitest.page.ts";
 
 // Tests that run in a page.
-export default defineConfig({
-	resolve: { tsconfigPaths: true },
-	// Known from the start: a dependency that is found later reloads the page under its tests.
-	optimizeDeps: {
-		include: [
-			"eventemitter3",
-			"fast-check",
-			"idb-keyval",
-			"react",
-			"react-dom/client",
-			"react-dom/server",
-			"react/jsx-dev-runtime",
-			"zod",
-		],
-	},
-	test: {
-		name: "page-browser",
-		// Without a Chromium there is nothing to run them in; `npm test` says so.
-		include: executablePath === undefined ? [] : ["src/**/*.page.test.{ts,tsx}"],
-		testTimeout: 60_000,
-		browser: {
-			enabled: true,
-			headless: true,
-			screenshotFailures: false,
-			provider: playwright({
-				launchOptions: {
-					...(executablePath === undefined ? {} : { executablePath }),
-					chromiumSandbox: process.getuid?.() !== 0,
-				},
-			}),
-			instances: [{ browser: "chromium" }],
-		},
-	},
-});
+export default pageProject({ name: "page-browser", include: ["src/**/*.page.test.{ts,tsx}"] });

@@ -1,7 +1,7 @@
 import { createStateManager } from "@holdfast/core";
+import { RedisServer } from "@holdfast/test-servers/redis-server";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { RedisServer } from "../../../packages/backend-redis/src/redis-server.ts";
 import { hasChromium, launchChromium } from "../../../scripts/chromium.ts";
 import { openBackend } from "../backend.ts";
 import { index, readMarket } from "../datasets.ts";

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createStateManager } from "@holdfast/core";
+import { hasMysql, MysqlServer, mysqlName } from "@holdfast/test-servers/mysql-server";
+import { hasPostgres, PostgresServer } from "@holdfast/test-servers/postgres-server";
 import { beforeAll, expect, test } from "vitest";
-import { hasMariadb, MariadbServer } from "../../../packages/backend-sql/src/mysql-server.ts";
-import { hasPostgres, PostgresServer } from "../../../packages/backend-sql/src/postgres-server.ts";
 import { openBackend } from "../backend.ts";
 import { index } from "../datasets.ts";
 import { state } from "../state.ts";
@@ -26,7 +26,7 @@ const engines: readonly [name: string, there: boolean, start: () => Promise<Stor
 		},
 	],
 	["Postgres", hasPostgres(), () => PostgresServer.start()],
-	["MariaDB", hasMariadb(), () => MariadbServer.start()],
+	[mysqlName(), hasMysql(), () => MysqlServer.start()],
 ];
 
 beforeAll(buildPackages);

@@ -1,7 +1,7 @@
 import { type Backend, createStateManager, isHoldfastError, memory, type StateManager } from "@holdfast/core";
 import { remembering } from "@holdfast/core/testing";
+import { TcpProxy } from "@holdfast/test-servers/tcp-proxy";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { TcpProxy } from "../../backend-redis/src/tcp-proxy.js";
 import { type OfflineQueue, offlineQueue } from "./offline.js";
 import { type RemoteBackend, type RemoteOptions, remote } from "./remote.js";
 import { StateServer } from "./state-server.js";
@@ -187,7 +187,7 @@ describe("sending", { timeout: 120_000 }, () => {
 			throw new TypeError("Failed to fetch");
 		};
 		const device = memory();
-		const options = { url: proxy.url.replace("redis:", "http:"), fetch: losing };
+		const options = { url: `http://127.0.0.1:${proxy.port}`, fetch: losing };
 		let lost = 0;
 		const before = load(bank, device, options);
 		await before.manager.shared.get("sum");

@@ -7,8 +7,8 @@ import {
 	type StateManager,
 } from "@holdfast/core";
 import { Client, put, remembering, TestClock } from "@holdfast/core/testing";
+import { TcpProxy } from "@holdfast/test-servers/tcp-proxy";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { TcpProxy } from "../../backend-redis/src/tcp-proxy.js";
 import { type RemoteBackend, type RemoteOptions, remote } from "./remote.js";
 import type { Page, PageNews } from "./remote-page.js";
 import { StateServer } from "./state-server.js";
@@ -48,7 +48,7 @@ const codeOf = (answer: Promise<unknown>): Promise<unknown> =>
 const eventually = <T>(assertion: () => T | Promise<T>): Promise<T> =>
 	vi.waitFor(assertion, { timeout: 20_000, interval: 10 });
 
-const urlOf = (proxy: TcpProxy): string => proxy.url.replace("redis:", "http:");
+const urlOf = (proxy: TcpProxy): string => `http://127.0.0.1:${proxy.port}`;
 
 describe("what happens to the network loses no change and doubles none", { timeout: 60_000 }, () => {
 	const commits = 60;

@@ -1,8 +1,8 @@
 import { conformance } from "@holdfast/core/testing";
+import { RedisCluster } from "@holdfast/test-servers/redis-cluster";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll } from "vitest";
 import { redis } from "./redis.js";
-import { RedisCluster } from "./redis-cluster.js";
 import { forget, save } from "./redis-dump.js";
 
 let cluster: RedisCluster;

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createStateManager, type Signal, type StateManager } from "@holdfast/core";
 import { Client, put } from "@holdfast/core/testing";
+import { RedisCluster } from "@holdfast/test-servers/redis-cluster";
 import { Cluster, Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { selfSigned } from "./certificate.js";
 import { scopeKeys, slotOf } from "./keys.js";
 import { type RedisOptions, redis } from "./redis.js";
-import { RedisCluster } from "./redis-cluster.js";
 import { clusterRules, userRules } from "./user-rules.js";
 
 const patience = { timeout: 30_000, interval: 50 };

@@ -1,9 +1,9 @@
 import { type Backend, type Clock, nearCache, type Soon, systemClock } from "@holdfast/core";
 import { around, conformance } from "@holdfast/core/testing";
+import { durable, RedisServer } from "@holdfast/test-servers/redis-server";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll } from "vitest";
 import { redis } from "./redis.js";
-import { durable, RedisServer } from "./redis-server.js";
 
 let server: RedisServer;
 let admin: Redis;

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { createStateManager, isHoldfastError, type StateManager } from "@holdfast/core";
 import { Client, put } from "@holdfast/core/testing";
+import { RedisServer } from "@holdfast/test-servers/redis-server";
 import { Redis } from "ioredis";
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { type RedisOptions, redis } from "./redis.js";
-import { RedisServer } from "./redis-server.js";
 
 let server: RedisServer;
 

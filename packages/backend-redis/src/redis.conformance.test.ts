@@ -1,9 +1,9 @@
 import { conformance } from "@holdfast/core/testing";
+import { durable, RedisServer } from "@holdfast/test-servers/redis-server";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll } from "vitest";
 import { redis } from "./redis.js";
 import { forget, save } from "./redis-dump.js";
-import { durable, RedisServer } from "./redis-server.js";
 
 let server: RedisServer;
 let admin: Redis;

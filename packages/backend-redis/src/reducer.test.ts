@@ -1,10 +1,10 @@
 /** What the scripts do, by the short way and the long one, is what core's reducer does. */
 import type { Backend } from "@holdfast/core";
 import { agreesWithMemory } from "@holdfast/core/testing";
+import { RedisServer } from "@holdfast/test-servers/redis-server";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, test } from "vitest";
 import { redis } from "./redis.js";
-import { RedisServer } from "./redis-server.js";
 
 let server: RedisServer;
 let store: Backend;

@@ -1,12 +1,12 @@
 /** A failover by a real Sentinel, to a replica that lost what was answered last. */
 import { setTimeout as delay } from "node:timers/promises";
 import { createStateManager, isHoldfastError, type StateManager } from "@holdfast/core";
+import { RedisSentinel } from "@holdfast/test-servers/redis-sentinel";
+import { RedisServer } from "@holdfast/test-servers/redis-server";
+import { TcpProxy } from "@holdfast/test-servers/tcp-proxy";
 import { Redis } from "ioredis";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { type RedisOptions, redis } from "./redis.js";
-import { RedisSentinel } from "./redis-sentinel.js";
-import { RedisServer } from "./redis-server.js";
-import { TcpProxy } from "./tcp-proxy.js";
 
 const patience = { timeout: 30_000, interval: 50 };
 
@@ -16,11 +16,10 @@ async function start() {
 	onTestFinished(() => primary.stop());
 	const between = await TcpProxy.to(primary.port);
 	onTestFinished(() => between.close());
-	const proxied = new URL(between.url).port;
 	const replica = await RedisServer.start([
 		...[
 			"--replicaof",
-			`127.0.0.1 ${proxied}`,
+			`127.0.0.1 ${between.port}`,
 			"--repl-diskless-sync-delay",
 			"0",
 			"--maxmemory-policy",

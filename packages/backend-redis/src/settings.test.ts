@@ -1,8 +1,8 @@
 import { createStateManager } from "@holdfast/core";
+import { RedisServer } from "@holdfast/test-servers/redis-server";
 import { Redis } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";
 import { redis } from "./redis.js";
-import { RedisServer } from "./redis-server.js";
 
 /** What managers of one backend are told of a server with these settings, until one of them has been told so much. */
 async function told(

@@ -2,38 +2,26 @@
  * Several processes write, lock and watch through a proxy that delays, cuts, resets and silences their connections. `HOLDFAST_STORM_SECONDS`
  * says for how long (default 5), `HOLDFAST_STORM_PROCESSES` how many (default 8).
  */
-import { type ChildProcess, fork } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createStateManager } from "@holdfast/core";
 import { Client, isLinearizable, register } from "@holdfast/core/testing";
-import { build } from "esbuild";
+import { RedisServer } from "@holdfast/test-servers/redis-server";
+import { type Fault, TcpProxy } from "@holdfast/test-servers/tcp-proxy";
+import { Program } from "@holdfast/test-servers/worker";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { redis } from "./redis.js";
-import { RedisServer } from "./redis-server.js";
 import type { StormOrder, StormReport } from "./storm-worker.js";
-import { type Fault, TcpProxy } from "./tcp-proxy.js";
 
 const seconds = Number(process.env.HOLDFAST_STORM_SECONDS ?? 5);
 const processes = Number(process.env.HOLDFAST_STORM_PROCESSES ?? 8);
 
-// Beside the package, so that what the worker imports is found.
-const folder = mkdtempSync(join(import.meta.dirname, "../node_modules/.storm-"));
-const program = join(folder, "worker.mjs");
+let program: Program;
 let server: RedisServer;
 let proxy: TcpProxy;
 
 beforeAll(async () => {
-	await build({
-		entryPoints: [join(import.meta.dirname, "storm-worker.ts")],
-		outfile: program,
-		bundle: true,
-		platform: "node",
-		format: "esm",
-		external: ["ioredis", "vitest", "fast-check"],
-		tsconfig: join(import.meta.dirname, "../../../tsconfig.base.json"),
-	});
+	program = await Program.of(join(import.meta.dirname, "storm-worker.ts"));
 	server = await RedisServer.start();
 	proxy = await TcpProxy.to(server.port);
 });
@@ -41,51 +29,20 @@ beforeAll(async () => {
 afterAll(async () => {
 	await proxy.close();
 	await server.stop();
-	rmSync(folder, { recursive: true, force: true });
+	program.dispose();
 });
 
-/** A process of its own; its words come one by one. */
-class Worker {
-	readonly #process: ChildProcess;
-	readonly #heard: unknown[] = [];
-	#listen: (() => void) | undefined;
-
-	constructor(order: StormOrder) {
-		this.#process = fork(program, { execArgv: [] });
-		this.#process.on("message", (message) => this.#hear(message));
-		this.#process.on("exit", (code) => this.#hear({ exit: code }));
-		this.#process.send(order);
-	}
-
-	/** Its next word. */
-	async next(): Promise<unknown> {
-		while (this.#heard.length === 0) await new Promise<void>((resolve) => (this.#listen = resolve));
-		return this.#heard.shift();
-	}
-
-	begin(): void {
-		this.#process.send("begin");
-	}
-
-	end(): void {
-		this.#process.kill("SIGKILL");
-	}
-
-	#hear(message: unknown): void {
-		this.#heard.push(message);
-		this.#listen?.();
-	}
-}
+type Word = "ready" | "written" | { readonly report: StormReport };
 
 test("no change is lost, doubled or out of order, locks exclude, each scope is linearizable", {
 	timeout: (seconds + 60) * 1000,
 }, async ({ onTestFinished }) => {
-	const workers = Array.from(
-		{ length: processes },
-		(_, worker) => new Worker({ url: proxy.url, worker, seconds }),
+	const url = `redis://127.0.0.1:${proxy.port}`;
+	const workers = Array.from({ length: processes }, (_, worker) =>
+		program.start<StormOrder, Word>({ url, worker, seconds }),
 	);
 	onTestFinished(() => {
-		for (const worker of workers) worker.end();
+		for (const worker of workers) worker.kill();
 	});
 	for (const worker of workers) expect(await worker.next()).toBe("ready");
 	for (const worker of workers) worker.begin();

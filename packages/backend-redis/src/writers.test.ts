@@ -1,10 +1,10 @@
 /** What a scope remembers of its writers moves when another writes, and when the scope goes: nothing may be lost on the way. */
 import type { Backend, Mutation } from "@holdfast/core";
 import { Client, emit, put, remove, touch } from "@holdfast/core/testing";
+import { RedisServer } from "@holdfast/test-servers/redis-server";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { redis } from "./redis.js";
-import { RedisServer } from "./redis-server.js";
 
 let server: RedisServer;
 let store: Backend;

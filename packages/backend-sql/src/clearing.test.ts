@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Backend } from "@holdfast/core";
 import { add, Client, emit, put, touch } from "@holdfast/core/testing";
+import { hasMysql, MysqlServer, mysqlName } from "@holdfast/test-servers/mysql-server";
+import { hasPostgres, PostgresServer } from "@holdfast/test-servers/postgres-server";
 import {
 	CompiledQuery,
 	type Dialect,
@@ -21,8 +23,6 @@ import { openSqlite } from "./drivers.js";
 import { EmbeddedStore } from "./embedded-store.js";
 import { languageOf } from "./engines.js";
 import { migrate } from "./migrate.js";
-import { hasMariadb, MariadbServer } from "./mysql-server.js";
-import { hasPostgres, PostgresServer } from "./postgres-server.js";
 import { sql } from "./sql.js";
 import { sqliteEngine } from "./sqlite-engine.js";
 
@@ -231,14 +231,14 @@ for (const [name, isThere, start, dialectOf] of [
 		(url: string) => new PostgresDialect({ pool: new pg.Pool({ connectionString: url, max: 4 }) }),
 	],
 	[
-		"MariaDB",
-		hasMariadb,
-		() => MariadbServer.start(),
+		mysqlName(),
+		hasMysql,
+		() => MysqlServer.start(),
 		(url: string) => new MysqlDialect({ pool: mysql.createPool({ uri: url, connectionLimit: 4 }) }),
 	],
 ] as const)
 	describe.skipIf(!isThere())(name, () => {
-		let server: PostgresServer | MariadbServer;
+		let server: PostgresServer | MysqlServer;
 		beforeAll(async () => {
 			server = await start();
 		}, 60_000);

@@ -4,10 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Backend } from "@holdfast/core";
 import { agreesWithMemory } from "@holdfast/core/testing";
+import { type SqlServer, sqlServers } from "@holdfast/test-servers/sql-servers";
 import { afterAll, beforeAll, describe, onTestFinished, test } from "vitest";
-import { hasMariadb, MariadbServer } from "./mysql-server.js";
 import type { SqlOptions } from "./options.js";
-import { hasPostgres, PostgresServer } from "./postgres-server.js";
 import { sql } from "./sql.js";
 
 const alike = "random batches end alike in it and in memory: answers, entries, logs";
@@ -31,15 +30,12 @@ for (const driver of ["better-sqlite3", "node:sqlite"] as const)
 		await compare((options) => sql(`sqlite:${join(folder, "state.db")}`, { ...options, driver }));
 	});
 
-for (const [name, isThere, start] of [
-	["Postgres", hasPostgres, () => PostgresServer.start()],
-	["MariaDB", hasMariadb, () => MariadbServer.start()],
-] as const)
-	describe.skipIf(!isThere())(name, () => {
-		let server: PostgresServer | MariadbServer;
+for (const { name, isThere, start } of sqlServers)
+	describe.skipIf(!isThere)(name, () => {
+		let server: SqlServer;
 		beforeAll(async () => {
 			server = await start();
-		}, 60_000);
+		});
 		afterAll(() => server.stop());
 
 		test(alike, { timeout: 60_000 }, () => compare((options) => sql(server.url, options)));

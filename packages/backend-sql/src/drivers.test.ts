@@ -2,16 +2,17 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Program } from "@holdfast/test-servers/worker";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import type { Order, Written } from "./crash-orders.js";
+import { crashProgram } from "./crash-program.js";
 import type { SqlOptions } from "./options.js";
-import { Program } from "./worker.js";
 
 let program: Program;
 
 beforeAll(async () => {
 	// Outside of the repository no driver is found.
-	program = await Program.of("crash-worker.ts", { folder: mkdtempSync(join(tmpdir(), "holdfast-drivers-")) });
+	program = await crashProgram(mkdtempSync(join(tmpdir(), "holdfast-drivers-")));
 });
 
 afterAll(() => program.dispose());

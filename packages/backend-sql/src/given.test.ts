@@ -2,13 +2,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createStateManager } from "@holdfast/core";
+import { hasMysql, MysqlServer, mysqlName } from "@holdfast/test-servers/mysql-server";
+import { hasPostgres, PostgresServer } from "@holdfast/test-servers/postgres-server";
 import { CompiledQuery, Kysely, MysqlDialect, PostgresDialect } from "kysely";
 import mysql from "mysql2";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { DeafPooler } from "./deaf-pooler.js";
-import { hasMariadb, MariadbServer } from "./mysql-server.js";
-import { hasPostgres, PostgresServer } from "./postgres-server.js";
 import { sql } from "./sql.js";
 
 /** The statement of the documentation that makes a view in this database. */
@@ -110,10 +110,10 @@ describe.skipIf(!hasPostgres())("Postgres", () => {
 	});
 });
 
-describe.skipIf(!hasMariadb())("MariaDB", () => {
-	let server: MariadbServer;
+describe.skipIf(!hasMysql())(mysqlName(), () => {
+	let server: MysqlServer;
 	beforeAll(async () => {
-		server = await MariadbServer.start();
+		server = await MysqlServer.start();
 	}, 60_000);
 	afterAll(() => server.stop());
 

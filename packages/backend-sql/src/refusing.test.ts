@@ -7,12 +7,12 @@ import { createStateManager, isHoldfastError, type StateManager } from "@holdfas
 import { expect, onTestFinished, test } from "vitest";
 import { SqlBackend } from "./backend.js";
 import type { Order, Written } from "./crash-orders.js";
+import { crashProgram } from "./crash-program.js";
 import { openSqlite, type SqliteDriver } from "./drivers.js";
 import { EmbeddedStore } from "./embedded-store.js";
 import { languageOf } from "./engines.js";
 import { sql } from "./sql.js";
 import { sqliteEngine } from "./sqlite-engine.js";
-import { Program } from "./worker.js";
 
 function folder(): string {
 	const made = mkdtempSync(join(tmpdir(), "holdfast-sqlite-"));
@@ -131,7 +131,7 @@ test.skipIf(!isRoot || process.platform !== "linux")(
 );
 
 test("a file that the process may not write is `failed`, and says so", { timeout: 60_000 }, async () => {
-	const program = await Program.of("crash-worker.ts");
+	const program = await crashProgram();
 	onTestFinished(() => program.dispose());
 	const place = folder();
 	const file = join(place, "state.db");

@@ -1,9 +1,9 @@
 import { createStateManager } from "@holdfast/core";
+import { hasPostgres, PostgresServer } from "@holdfast/test-servers/postgres-server";
 import { PostgresDialect } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SqlOptions } from "./options.js";
-import { hasPostgres, PostgresServer } from "./postgres-server.js";
 import { sql } from "./sql.js";
 import { tableNames } from "./tables.js";
 

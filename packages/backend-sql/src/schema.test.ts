@@ -3,21 +3,22 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createStateManager } from "@holdfast/core";
+import { hasMysql, MysqlServer, mysqlName } from "@holdfast/test-servers/mysql-server";
+import { hasPostgres, PostgresServer } from "@holdfast/test-servers/postgres-server";
+import type { Program } from "@holdfast/test-servers/worker";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Order, Written } from "./crash-orders.js";
+import { crashProgram } from "./crash-program.js";
 import { openSqlite } from "./drivers.js";
-import { hasMariadb, MariadbServer } from "./mysql-server.js";
 import type { SqlOptions } from "./options.js";
-import { hasPostgres, PostgresServer } from "./postgres-server.js";
 import { schemaOf, sqlSchema } from "./schema.js";
 import { sql } from "./sql.js";
 import { steps } from "./tables.js";
-import { Program } from "./worker.js";
 
 let program: Program;
 
 beforeAll(async () => {
-	program = await Program.of("crash-worker.ts");
+	program = await crashProgram();
 });
 
 afterAll(() => program.dispose());
@@ -209,11 +210,11 @@ describe.skipIf(!hasPostgres())("Postgres", () => {
 	schemaTests("postgres", make);
 });
 
-describe.skipIf(!hasMariadb())("MariaDB", () => {
-	let server: MariadbServer;
+describe.skipIf(!hasMysql())(mysqlName(), () => {
+	let server: MysqlServer;
 	let made = 0;
 	beforeAll(async () => {
-		server = await MariadbServer.start();
+		server = await MysqlServer.start();
 	}, 60_000);
 	afterAll(() => server.stop());
 

@@ -3,16 +3,17 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createStateManager } from "@holdfast/core";
+import type { Program } from "@holdfast/test-servers/worker";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import type { Order, Told } from "./crash-orders.js";
-import { killWriters } from "./crash-trials.js";
+import { crashProgram } from "./crash-program.js";
+import { killWriters } from "./kill-writers.js";
 import { sql } from "./sql.js";
-import { Program } from "./worker.js";
 
 let program: Program;
 
 beforeAll(async () => {
-	program = await Program.of("crash-worker.ts");
+	program = await crashProgram();
 });
 
 afterAll(() => program.dispose());

@@ -1,6 +1,7 @@
 /** A real Redis Cluster of a test's own: three primaries, each with a replica if asked. */
 import { setTimeout as delay } from "node:timers/promises";
-import { freePort, RedisServer } from "./redis-server.js";
+import { freePort } from "./free-port.ts";
+import { RedisServer } from "./redis-server.ts";
 
 const slotCount = 16_384;
 

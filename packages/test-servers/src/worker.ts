@@ -1,10 +1,13 @@
-/** Processes of a test's own, which can be killed: a program of this folder, bundled, and what it says. */
+/** Processes of a test's own, which can be killed: a program, bundled of its sources, and what it says. */
 import { type ChildProcess, type ForkOptions, fork } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { build } from "esbuild";
 
-/** A program, made of one of the sources beside this file. */
+// They are packages of their own also for a program.
+const external = ["better-sqlite3", "fast-check", "ioredis", "mysql2", "pg", "vitest"];
+
+/** A program, made of a source. */
 export class Program {
 	readonly #folder: string;
 	readonly #file: string;
@@ -14,22 +17,19 @@ export class Program {
 		this.#file = join(folder, "program.mjs");
 	}
 
-	/** Makes a program of a source; without a folder it is beside the package, so that the drivers are found. */
-	static async of(
-		source: string,
-		{ folder, external = [] }: { readonly folder?: string; readonly external?: readonly string[] } = {},
-	): Promise<Program> {
-		const made = folder ?? mkdtempSync(join(import.meta.dirname, "../node_modules/.worker-"));
+	/** Makes a program of a file; without a folder it is where its package finds its own, so that the drivers are found. */
+	static async of(file: string, folder?: string): Promise<Program> {
+		const made = folder ?? mkdtempSync(join(dirname(file), "../node_modules/.worker-"));
 		// Some run as a user who may do less.
 		chmodSync(made, 0o755);
 		const program = new Program(made);
 		await build({
-			entryPoints: [join(import.meta.dirname, source)],
+			entryPoints: [file],
 			outfile: program.#file,
 			bundle: true,
 			platform: "node",
 			format: "esm",
-			external: ["better-sqlite3", "pg", "mysql2", "vitest", "fast-check", ...external],
+			external,
 			tsconfig: join(import.meta.dirname, "../../../tsconfig.base.json"),
 		});
 		return program;

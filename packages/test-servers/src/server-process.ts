@@ -1,45 +1,33 @@
-/** A database server of a test's own: a process in a temporary folder, which can be killed and started again. */
+/** A server of a test's own: a process in a temporary folder, which can be killed and started again. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, chownSync, constants, globSync, mkdtempSync, rmSync } from "node:fs";
+import { chownSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 
-/** Where a program is: the best of these patterns or names; `undefined` if it is not installed. */
-export function findProgram(candidates: readonly string[]): string | undefined {
-	const folders = (process.env.PATH ?? "").split(delimiter).filter(Boolean);
-	return candidates
-		.flatMap((candidate) =>
-			candidate.startsWith("/")
-				? globSync(candidate).sort().reverse()
-				: folders.map((folder) => join(folder, candidate)),
-		)
-		.find((path) => {
-			try {
-				accessSync(path, constants.X_OK);
-				return true;
-			} catch {
-				return false;
-			}
-		});
-}
-
-/** Servers refuse to run as root: then they run as a user of their own, if there is one. */
+/** Who runs it instead of root. */
 function unprivileged(user: string): { uid: number; gid: number } | undefined {
 	if (process.getuid?.() !== 0) return undefined;
 	const id = (flag: string): number => Number(execFileSync("id", [flag, user], { encoding: "utf8" }));
 	return { uid: id("-u"), gid: id("-g") };
 }
 
+const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean =>
+	exitCode !== null || signalCode !== null;
+
 /** A server that runs, or does not. */
 export class ServerProcess {
+	/** What it may write to; taken away in the end. */
 	readonly folder: string;
 	readonly #as: { uid: number; gid: number } | undefined;
+	readonly #output: string;
 	#process: ChildProcess | undefined;
 
-	constructor(name: string, user: string) {
+	/** Some servers refuse to run as root: they are run as this user of theirs, if the tests are root's. */
+	constructor(name: string, user?: string) {
 		this.folder = mkdtempSync(join(tmpdir(), `holdfast-${name}-`));
-		this.#as = unprivileged(user);
+		this.#as = user === undefined ? undefined : unprivileged(user);
+		this.#output = join(this.folder, "output");
 		if (this.#as !== undefined) chownSync(this.folder, this.#as.uid, this.#as.gid);
 	}
 
@@ -48,39 +36,57 @@ export class ServerProcess {
 		execFileSync(program, args, { stdio: "pipe", cwd: this.folder, ...this.#as });
 	}
 
-	/** Starts the server, and waits until it answers. */
+	/** Starts the server, and waits until it answers; throws with what it printed if it does not. */
 	async start(program: string, args: readonly string[], answers: () => Promise<unknown>): Promise<void> {
-		const run = (): ChildProcess => spawn(program, args, { stdio: "ignore", cwd: this.folder, ...this.#as });
-		let server = run();
-		this.#process = server;
-		const until = performance.now() + 30_000;
+		let server = this.#spawn(program, args);
+		const until = performance.now() + 60_000;
 		for (;;)
 			try {
 				await answers();
 				return;
-			} catch (error) {
-				if (performance.now() > until) throw error;
+			} catch (cause) {
+				if (performance.now() > until)
+					throw new Error(`${program} does not answer: ${readFileSync(this.#output, "utf8")}`, { cause });
 				await new Promise((resolve) => setTimeout(resolve, 30));
-				if (server.exitCode === null) continue;
 				// The workers of one that was killed may still hold its memory: it refuses to start until they have noticed.
-				server = run();
-				this.#process = server;
+				if (hasEnded(server)) server = this.#spawn(program, args);
 			}
 	}
 
 	/** Ends it as a crash would. */
 	async kill(): Promise<void> {
 		const ended = this.#process;
-		if (ended === undefined) return;
 		this.#process = undefined;
+		if (ended === undefined || hasEnded(ended)) return;
 		const exit = once(ended, "exit");
 		ended.kill("SIGKILL");
 		await exit;
+	}
+
+	/** Stops it from doing anything, while its connections stay. */
+	freeze(): void {
+		this.#process?.kill("SIGSTOP");
+	}
+
+	/** Lets it go on. */
+	thaw(): void {
+		this.#process?.kill("SIGCONT");
 	}
 
 	/** Ends it, and takes its folder away. */
 	async stop(): Promise<void> {
 		await this.kill();
 		rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+	}
+
+	#spawn(program: string, args: readonly string[]): ChildProcess {
+		const output = openSync(this.#output, "w");
+		this.#process = spawn(program, args, {
+			stdio: ["ignore", output, output],
+			cwd: this.folder,
+			...this.#as,
+		});
+		closeSync(output);
+		return this.#process;
 	}
 }

@@ -1,7 +1,8 @@
 /** A Sentinel of a test's own, that makes a replica the primary when the primary is gone. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePort, RedisServer } from "./redis-server.js";
+import { freePort } from "./free-port.ts";
+import { RedisServer } from "./redis-server.ts";
 
 /** A running Sentinel. */
 export class RedisSentinel extends RedisServer {

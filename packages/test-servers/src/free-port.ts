@@ -1,8 +1,8 @@
-/** A port that nobody listens on, for a test's own server. */
+/** Ports for servers of a test's own. */
 import { once } from "node:events";
 import { createServer } from "node:net";
 
-/** Finds a free port of this machine. */
+/** A port of this machine that nobody listens on. */
 export async function freePort(): Promise<number> {
 	const server = createServer().listen(0, "127.0.0.1");
 	await once(server, "listening");

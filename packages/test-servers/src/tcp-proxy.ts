@@ -30,8 +30,8 @@ export class TcpProxy {
 		return proxy;
 	}
 
-	get url(): string {
-		return `redis://127.0.0.1:${(this.#server.address() as { port: number }).port}`;
+	get port(): number {
+		return (this.#server.address() as { port: number }).port;
 	}
 
 	/** Does this to each connection that the chance picks; answers to how many. */
