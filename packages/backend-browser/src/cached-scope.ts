@@ -8,14 +8,13 @@ import {
 	type MemoryUse,
 } from "@holdfast/core";
 import type { ScopeRow, Touched } from "./scope-row.js";
+import { Unwritten } from "./unwritten.js";
 
-/** What has to be written of a scope's entries. */
+/** What became of a scope's entries that its records don't tell. */
 export interface Difference {
 	/** Whether everything that was stored of it has to go first. */
 	readonly cleared: boolean;
-	readonly deleted: readonly string[];
-	readonly put: readonly Entry[];
-	/** Which of them only have another deadline. */
+	/** Those that only have another deadline. */
 	readonly touched: readonly Touched[];
 }
 
@@ -31,6 +30,9 @@ const unbounded = (): MemoryUse => ({
 export class CachedScope extends MemoryScope {
 	/** How many extended deadlines it knows of. */
 	touches = 0;
+	/** How many records its log ever had. */
+	place = 0;
+	readonly unwritten = new Unwritten();
 	#before = new Map<string, Entry | undefined>();
 	#cleared = false;
 
@@ -66,20 +68,29 @@ export class CachedScope extends MemoryScope {
 	}
 
 	/** Takes over what the row says. */
-	follow({ head, eventsHead, deadline, seal, keep, touches }: ScopeRow): void {
-		Object.assign(this, { head, eventsHead, deadline, seal, keep, touches });
+	follow({ head, eventsHead, deadline, seal, keep, touches, changes, written }: ScopeRow): void {
+		Object.assign(this, { head, eventsHead, deadline, seal, keep, touches, place: changes.total });
+		this.unwritten.settle(written);
 	}
 
 	/** Applies a record if it is the next one; answers whether it knows it now. */
 	hear(record: LogRecord): boolean {
 		if (record.revision <= this.head) return true;
 		if (!follows(record, this.head, "changes")) return false;
-		for (const { key, entry } of record.changes) {
+		this.redo(record);
+		return true;
+	}
+
+	/** Applies a record to what was read of the rows, of which some are newer. */
+	redo(record: LogRecord): void {
+		const { revision, changes } = record;
+		for (const { key, entry } of changes) {
+			if ((this.get(key)?.revision ?? 0) >= revision) continue;
 			if (entry === null) super.remove(key);
 			else super.put(entry);
 		}
-		this.head = record.revision;
-		return true;
+		this.unwritten.note(record, this.place++);
+		this.head = revision;
 	}
 
 	/** Takes over extended deadlines; of entries that are another by now they say nothing. */
@@ -97,23 +108,18 @@ export class CachedScope extends MemoryScope {
 		this.#cleared = false;
 	}
 
-	/** What changed since. */
-	difference(): Difference {
-		const deleted: string[] = [];
-		const put: Entry[] = [];
+	/** What changed since, but for what its records tell. */
+	difference(records: readonly LogRecord[]): Difference {
+		const told = new Map(this.#cleared ? [] : this.#before);
+		for (const { changes } of records)
+			for (const { key, entry } of changes) told.set(key, entry ?? undefined);
 		const touched: Touched[] = [];
-		for (const [key, known] of this.#before) {
-			const before = this.#cleared ? undefined : known;
-			const entry = this.get(key);
-			if (entry === before) continue;
-			if (entry === undefined) deleted.push(key);
-			else {
-				put.push(entry);
-				const { revision, expiresAt } = entry;
-				if (revision === before?.revision && expiresAt !== null) touched.push({ key, revision, expiresAt });
-			}
+		for (const [key, before] of told) {
+			const { revision = 0, expiresAt = null } = this.get(key) ?? {};
+			if (revision === before?.revision && expiresAt !== null && expiresAt !== before.expiresAt)
+				touched.push({ key, revision, expiresAt });
 		}
-		return { cleared: this.#cleared, deleted, put, touched };
+		return { cleared: this.#cleared, touched };
 	}
 
 	#note(key: string): void {

@@ -22,7 +22,7 @@ import {
 } from "./records.js";
 import type { Ask, Steps, Writes } from "./row-store.js";
 import type { ScopeCache } from "./scope-cache.js";
-import { blankRow, emptied, nextTidy, type ScopeRow, withTouches } from "./scope-row.js";
+import { blankRow, emptied, nextTidy, type ScopeRow, type Touched, withTouches } from "./scope-row.js";
 
 /** An answer of more characters has a row of its own: each commit reads and writes the scope's row. */
 const longAnswer = 2048;
@@ -47,6 +47,8 @@ export interface Parts {
 	readonly clock: DeviceClock;
 	/** Whether writers have to be remembered. */
 	readonly remembers: boolean;
+	/** How many records entries' rows may be behind. */
+	readonly mostBehind: number;
 }
 
 /** Reads what batches need, has them judged in order, and writes what they did. */
@@ -86,7 +88,7 @@ export function* commitBatches(
 }
 
 function* write(
-	{ clock, remembers }: Parts,
+	{ clock, remembers, mostBehind }: Parts,
 	before: ScopeRow,
 	{ batch, answer, records, text, ended }: Judged,
 	state: CachedScope,
@@ -94,7 +96,7 @@ function* write(
 ): Steps<ScopeRow> {
 	const { scope, commits } = batch;
 	const { now, next } = answer as BatchAnswer;
-	const { cleared, deleted, put, touched } = state.difference();
+	const { cleared, touched } = state.difference(records);
 	let row: ScopeRow = {
 		...withTouches(ended ? emptied(before) : before, touched),
 		head: state.head,
@@ -113,10 +115,34 @@ function* write(
 	if (remembers && commits.length > 0)
 		row = { ...row, writers: remember(row, batch, answer as BatchAnswer, writes) };
 	row = { ...row, tidyAt: before.tidyAt ?? nextTidy(row) ?? batch.until };
-	for (const key of deleted) writes.delete(["e", scope, key]);
-	for (const entry of put) writes.put(["e", scope, entry.key], formatEntry(entry));
+	for (const record of records) state.unwritten.note(record, state.place++);
+	row = writeEntries(
+		row,
+		state,
+		{ added: records.length, mostBehind: cleared ? 0 : mostBehind, touched },
+		writes,
+	);
 	writes.put(["m", scope], row);
 	return row;
+}
+
+/** Writes the rows of entries that may not be behind any longer; answers the scope's row. */
+export function writeEntries(
+	row: ScopeRow,
+	state: CachedScope,
+	{ added, mostBehind, touched }: { added: number; mostBehind: number; touched: readonly Touched[] },
+	writes: Writes,
+): ScopeRow {
+	const { scope } = row;
+	// No record tells of an extended deadline.
+	const keys = new Set(touched.map(({ key }) => key));
+	for (const key of state.unwritten.take(row, added, mostBehind)) keys.add(key);
+	for (const key of keys) {
+		const entry = state.get(key);
+		if (entry === undefined) writes.delete(["e", scope, key]);
+		else writes.put(["e", scope, key], formatEntry(entry));
+	}
+	return { ...row, written: state.unwritten.reach(row) };
 }
 
 /** Notes a batch and its answer, and forgets the writers whose time is over. */

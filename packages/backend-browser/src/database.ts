@@ -61,6 +61,7 @@ const writesTo = (store: IDBObjectStore): Writes => ({
  */
 export class Database implements RowStore {
 	readonly losesAnswers = true;
+	readonly mostBehind = 4000;
 	readonly #options: DatabaseOptions;
 	#opening: Promise<IDBDatabase> | undefined;
 	#db: IDBDatabase | undefined;

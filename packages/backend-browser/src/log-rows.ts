@@ -60,6 +60,8 @@ export function* logRecords(
 		const { of, table } = log;
 		const found = rowOf(log, row, records, text);
 		let pending = found?.added;
+		const left = of === "changes" ? records[records.length - (pending?.count ?? 0) - 1] : undefined;
+		if (left !== undefined) row = { ...row, trimmed: left.revision };
 		if (found !== undefined) {
 			row = { ...row, [of]: grown(row[of], found.count, time) };
 			if (of === "changes") pending = joined(row.tail, found.added);

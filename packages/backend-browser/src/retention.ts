@@ -51,5 +51,7 @@ export function* trim(
 	else if (gone !== undefined && rows.length === rowsAtOnce)
 		size = { total, first: gone.at + gone.count, oldest: gone.time };
 	else if (next !== null) size = { total, first: next.at, oldest: next.time };
-	return { ...row, ...(of === "changes" ? { tail } : {}), [of]: size };
+	if (of === "events") return { ...row, events: size };
+	const trimmed = tail === row.tail ? (gone?.last ?? row.trimmed) : (row.tail as LogRow).last;
+	return { ...row, tail, trimmed, changes: size };
 }

@@ -203,7 +203,12 @@ export class RowBackend implements Backend {
 		failed: (error: unknown) => Soon<T>,
 	): Soon<T> {
 		const run = ({ rows }: Place): Soon<T> => {
-			const parts = { cache: this.#cache, clock: this.#clock, remembers: rows.losesAnswers };
+			const parts = {
+				cache: this.#cache,
+				clock: this.#clock,
+				remembers: rows.losesAnswers,
+				mostBehind: rows.mostBehind,
+			};
 			const work: Work<T> = (writes) => steps(parts, writes);
 			return rows.run(mode, work);
 		};

@@ -45,6 +45,11 @@ export type Work<T> = (writes: Writes) => Steps<T>;
 export interface RowStore {
 	/** Whether an answer can get lost, so that writers have to be remembered. */
 	readonly losesAnswers: boolean;
+	/**
+	 * How many records entries' rows may be behind: to add to a log costs less than to write a row for each entry. 0 where logs may go
+	 * to make room.
+	 */
+	readonly mostBehind: number;
 	/** Does work in one transaction: whole or not at all. Fails with a {@link StoreFailure}. */
 	run<T>(mode: IDBTransactionMode, work: Work<T>): Soon<T>;
 	/** Lets go of it; it is opened again by the next work. */

@@ -27,7 +27,7 @@ export class ScopeCache {
 		const { scope } = row;
 		const known = this.#scopes.get(scope);
 		const isCurrent = known !== undefined && row.head > 0 && (yield* catchUp(known, row));
-		const state = isCurrent ? known : row.head > 0 ? yield* load(scope) : new CachedScope();
+		const state = isCurrent ? known : row.head > 0 ? yield* load(row) : new CachedScope();
 		state.follow(row);
 		// The last in the map is the last used.
 		this.#scopes.delete(scope);
@@ -69,19 +69,26 @@ export class ScopeCache {
 	}
 }
 
+/** The records after a revision; `undefined`: they are in too many rows. */
+function* recordsAfter(
+	{ scope, head, tail }: ScopeRow,
+	after: number,
+	most?: number,
+): Steps<readonly LogRecord[] | undefined> {
+	const newest = tail === null ? [] : parseRecords(tail.text);
+	// Most are behind by a commit or two: these are in the row.
+	if ((newest[0]?.previous ?? head) <= after) return newest;
+	const all = { table: "l", scope, after } as const;
+	const [rows] = (yield [{ range: most === undefined ? all : { ...all, limit: most } }]) as [LogRow[]];
+	return rows.length === most ? undefined : [...rows.flatMap(({ text }) => parseRecords(text)), ...newest];
+}
+
 function* catchUp(state: CachedScope, row: ScopeRow): Steps<boolean> {
 	if (row.head < state.head || row.touches < state.touches) return false;
 	if (row.head > state.head) {
-		const tail = row.tail === null ? [] : parseRecords(row.tail.text);
-		// Most are behind by a commit or two: these are in the row.
-		if ((tail[0]?.previous ?? row.head) > state.head) {
-			const range = { table: "l", scope: row.scope, after: state.head, limit: catchUpLimit } as const;
-			const [rows] = (yield [{ range }]) as [LogRow[]];
-			if (rows.length === catchUpLimit) return false;
-			for (const { text } of rows)
-				for (const record of parseRecords(text)) if (!state.hear(record)) return false;
-		}
-		for (const record of tail) if (!state.hear(record)) return false;
+		const records = yield* recordsAfter(row, state.head, catchUpLimit);
+		if (records === undefined) return false;
+		for (const record of records) if (!state.hear(record)) return false;
 		if (state.head !== row.head) return false;
 	}
 	const missed = row.touches - state.touches;
@@ -90,13 +97,18 @@ function* catchUp(state: CachedScope, row: ScopeRow): Steps<boolean> {
 	return true;
 }
 
-function* load(scope: ScopeId): Steps<CachedScope> {
+function* load(row: ScopeRow): Steps<CachedScope> {
+	const { scope, written } = row;
 	const state = new CachedScope();
 	for (let after: string | undefined; ; ) {
 		const ask: Ask = { range: { table: "e", scope, after, limit: pageSize } };
 		const [rows] = (yield [ask]) as [EntryRow[]];
-		for (const row of rows) state.put(parseEntry(row));
-		if (rows.length < pageSize) return state;
+		for (const one of rows) state.put(parseEntry(one));
+		if (rows.length < pageSize) break;
 		after = rows.at(-1)?.[0];
 	}
+	state.place = written.place;
+	const records = (yield* recordsAfter(row, written.revision)) ?? [];
+	for (const record of records) if (record.revision > written.revision) state.redo(record);
+	return state;
 }

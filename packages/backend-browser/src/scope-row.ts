@@ -43,6 +43,10 @@ export interface ScopeRow {
 	readonly endsAt: number | null;
 	readonly changes: LogSize;
 	readonly events: LogSize;
+	/** The last revision whose record the log of changes no longer has. */
+	readonly trimmed: number;
+	/** Up to which revision, and place in the log, entries have their rows: of later ones the log says what they are. */
+	readonly written: { readonly revision: number; readonly place: number };
 	/**
 	 * The newest records of the log of changes, as long as they are few: most commits write no row of the log, and most tabs that are a little
 	 * behind find here what they missed.
@@ -77,6 +81,8 @@ export const blankRow = (scope: ScopeId): ScopeRow => ({
 	endsAt: null,
 	changes: emptyLog,
 	events: emptyLog,
+	trimmed: 0,
+	written: { revision: 0, place: 0 },
 	tail: null,
 	writers: {},
 	tidyAt: null,

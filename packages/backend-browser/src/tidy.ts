@@ -1,6 +1,6 @@
 /** Dropping scopes, and housekeeping: logs age though nobody writes, and what is empty goes. */
 import type { ScopeId } from "@holdfast/core";
-import type { Parts } from "./commit.js";
+import { type Parts, writeEntries } from "./commit.js";
 import { allRows } from "./reading.js";
 import { logs, trim } from "./retention.js";
 import type { Steps, Writes } from "./row-store.js";
@@ -29,7 +29,7 @@ export function* untidy({ clock }: Parts, limit: number): Steps<readonly ScopeId
 }
 
 /** Trims a scope's logs, forgets writers whose time is over, and the scope itself once nothing is left of it. */
-export function* tidyScope({ cache, clock }: Parts, scope: ScopeId, writes: Writes): Steps<void> {
+export function* tidyScope({ cache, clock, mostBehind }: Parts, scope: ScopeId, writes: Writes): Steps<void> {
 	const [found, entries] = (yield [{ key: ["m", scope] }, { range: { table: "e", scope, limit: 1 } }]) as [
 		ScopeRow | undefined,
 		unknown[],
@@ -38,9 +38,12 @@ export function* tidyScope({ cache, clock }: Parts, scope: ScopeId, writes: Writ
 	clock.witness(found);
 	const now = clock.now();
 	let row = found;
-	for (const log of logs)
-		if (row.keep !== undefined && isLong(row[log.of], row.keep[log.of], now))
-			row = yield* trim(log, row, now, writes);
+	const long = logs.filter(({ of }) => row.keep !== undefined && isLong(row[of], row.keep[of], now));
+	// What the log no longer tells needs its row. It is read before anything is put.
+	const isBehind = long.length > 0 && row.written.revision < row.head;
+	const state = isBehind ? yield* cache.current(row) : undefined;
+	for (const log of long) row = yield* trim(log, row, now, writes);
+	if (state !== undefined) row = writeEntries(row, state, { added: 0, mostBehind, touched: [] }, writes);
 	const writers = Object.entries(row.writers);
 	for (const [writer, { until, answer }] of writers)
 		if (until < now && answer === null) writes.delete(["w", scope, writer]);
@@ -48,7 +51,7 @@ export function* tidyScope({ cache, clock }: Parts, scope: ScopeId, writes: Writ
 	row = { ...row, writers: Object.fromEntries(alive) };
 	const until = Math.max(0, ...alive.map(([, note]) => note.until));
 	const isEmpty =
-		entries.length === 0 &&
+		(state?.size ?? entries.length) === 0 &&
 		row.seal === undefined &&
 		row.changes.oldest === null &&
 		row.events.oldest === null;
