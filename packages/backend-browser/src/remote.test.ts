@@ -6,7 +6,7 @@ import {
 	memory,
 	type StateManager,
 } from "@holdfast/core";
-import { Client, put, remembering, TestClock } from "@holdfast/core/testing";
+import { around, Client, put, remembering, TestClock } from "@holdfast/core/testing";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { TcpProxy } from "../../backend-redis/src/tcp-proxy.js";
 import { type RemoteBackend, type RemoteOptions, remote } from "./remote.js";
@@ -250,6 +250,60 @@ test("commits of one turn are one request, and the headers are made for each req
 	await Promise.all(Array.from({ length: 50 }, (_, i) => manager.user(`u${i}`).set("a", i)));
 	expect(server.count("commit") - before).toBe(1);
 	expect(made).toBe([...server.asked.values()].reduce((sum, count) => sum + count, 0));
+});
+
+test("a slow scope holds back no other that is asked for in the same turn", { timeout: 30_000 }, async () => {
+	const inner = memory();
+	const { promise: released, resolve: release } = Promise.withResolvers<void>();
+	const heldBack = async <T>(scope: string, answer: () => T): Promise<Awaited<T>> => {
+		if (scope.endsWith("/slow")) await released;
+		return await answer();
+	};
+	const store = around(inner, {
+		traits: { reach: "network", durable: false },
+		read: (asks) => asks.map((ask) => heldBack(ask.scope, () => inner.read([ask])[0] as never)),
+		commit: (batches) =>
+			batches.map((batch) => heldBack(batch.scope, () => inner.commit([batch])[0] as never)),
+	});
+	const server = await serve(store);
+	const { manager, backend } = connect({ url: server.url });
+	const [slow, quick] = [manager.user("slow"), manager.user("quick")];
+	// A manager asks for the store's clock before it writes.
+	expect(await quick.get("a")).toBe(undefined);
+	const writes = [slow.set("a", 1), quick.set("a", 1)] as const;
+	await writes[1];
+	expect(backend.status.pending.count).toBe(1);
+	const reads = [slow.get("a"), quick.get("a")] as const;
+	expect(await reads[1]).toBe(1);
+	expect([server.count("commit"), server.count("read")]).toEqual([1, 2]);
+	// Its next commit does not wait either.
+	await quick.set("a", 2);
+	release();
+	await writes[0];
+	expect(await reads[0]).toBe(1);
+	expect(backend.status.pending.count).toBe(0);
+});
+
+test("several answers that break off fail for those that did not come, and are sent again", {
+	timeout: 30_000,
+}, async () => {
+	const server = await serve(newStore());
+	const sent: string[] = [];
+	const breaking: typeof fetch = async (input, init) => {
+		const response = await fetch(input, init);
+		if (!String(input).endsWith("/v1/commit")) return response;
+		sent.push(String(init?.body));
+		if (sent.length > 1) return response;
+		const { user, origin, batches } = (await response.json()) as Record<string, unknown[]>;
+		const lines = [{ user, origin }, [1, batches?.[1]]].map((line) => `${JSON.stringify(line)}\n`);
+		return new Response(lines.join(""), { headers: { "content-type": "application/x-ndjson" } });
+	};
+	const { manager } = connect({ url: server.url, fetch: breaking });
+	const sums = [manager.user("a").increment("n"), manager.user("b").increment("n")];
+	expect(await Promise.all(sums)).toEqual([1, 1]);
+	const sentTo = (user: string) => sent.filter((body) => body.includes(`user/${user}"`)).length;
+	expect([sentTo("a"), sentTo("b")]).toEqual([2, 1]);
+	expect(await manager.user("a").get("n")).toBe(1);
 });
 
 test("headers that can't be made leave a call unsent", async () => {
