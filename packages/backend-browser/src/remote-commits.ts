@@ -3,7 +3,7 @@
  * is told as such.
  */
 import { type Batch, type BatchAnswer, type Clock, type Failure, HoldfastError } from "@holdfast/core";
-import { decodeBatchAnswer, encodeBatch } from "@holdfast/core/wire";
+import { decodeBatchAnswer, encodeBatch, severalLimit } from "@holdfast/core/wire";
 import type { Calls } from "./remote-calls.js";
 import { failureOf } from "./remote-failure.js";
 import type { Identity } from "./remote-identity.js";
@@ -84,7 +84,7 @@ export class Commits {
 		let size = 0;
 		for (const waiting of gathered) {
 			size += waiting.text.length;
-			if (pack.length > 0 && size > requestLimit) {
+			if (pack.length === severalLimit || (pack.length > 0 && size > requestLimit)) {
 				void this.#send(pack);
 				pack = [];
 				size = waiting.text.length;

@@ -1,6 +1,6 @@
 /** Reads: what is asked for at once is one request, and each scope is answered for itself. */
 import type { Failure, ReadAnswer, ReadAsk, ScopeId } from "@holdfast/core";
-import { decodeReadAnswer } from "@holdfast/core/wire";
+import { decodeReadAnswer, severalLimit } from "@holdfast/core/wire";
 import type { Calls } from "./remote-calls.js";
 import { failureOf } from "./remote-failure.js";
 
@@ -17,9 +17,11 @@ export class Reads {
 
 	/** Reads of many scopes, one answer each. */
 	read(asks: readonly ReadAsk[]): Promise<ReadAnswer | Failure>[] {
-		if (asks.length === 0) return [];
 		const waiting = asks.map(() => Promise.withResolvers<ReadAnswer | Failure>());
-		void this.#ask(asks, (answer, i) => waiting[i]?.resolve(answer));
+		for (let from = 0; from < asks.length; from += severalLimit)
+			void this.#ask(asks.slice(from, from + severalLimit), (answer, i) =>
+				waiting[from + i]?.resolve(answer),
+			);
 		return waiting.map(({ promise }) => promise);
 	}
 

@@ -92,7 +92,7 @@ export class Bridge {
 		this.#limits = {
 			bodyBytes: count("bodyBytes", limits.bodyBytes, 5 * 2 ** 20),
 			bufferBytes: count("bufferBytes", limits.bufferBytes, 2 ** 20),
-			subscriptions: count("subscriptions", limits.subscriptions, 500),
+			subscriptions: count("subscriptions", limits.subscriptions, 10_000),
 			streams: count("streams", limits.streams, 64),
 		};
 		const quota = new WriterQuota(count("writers", limits.writers, 64));

@@ -41,6 +41,9 @@ export const linesType = "application/x-ndjson";
 /** The routes that answer several things at once, and where in their response. */
 export const severalIn = { read: "reads", commit: "batches" } as const;
 
+/** The most scopes that one request reads or commits to. */
+export const severalLimit = 1000;
+
 /** The header by which a page says whom it believes to be: the subject, percent-encoded. A server that knows better answers `identity-changed`. */
 export const userHeader = "Holdfast-User";
 
