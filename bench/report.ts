@@ -6,8 +6,8 @@ import { join } from "node:path";
 /** Ours beside one peer's. */
 export interface Row {
 	readonly case: string;
-	/** Operations a second (more is better), or what less of is better: bytes, milliseconds, connections. */
-	readonly unit: "ops/s" | "bytes/key" | "bytes" | "ms" | "connections";
+	/** Operations a second (more is better), or what less of is better: bytes, milliseconds, connections, percent of a core. */
+	readonly unit: "ops/s" | "bytes/key" | "bytes" | "ms" | "connections" | "cpu %";
 	readonly ops: number;
 	readonly peer: string;
 	readonly peerOps: number;
@@ -44,11 +44,20 @@ function line(...cells: readonly [string, string, string, string, string, string
 /** The head of the table. */
 export const head: string = line("case", "Holdfast", "beside", "its figure", "ratio", "bar");
 
+const suffixes: Record<Row["unit"], string> = {
+	"ops/s": "",
+	"bytes/key": " B",
+	bytes: " B",
+	ms: " ms",
+	connections: "",
+	"cpu %": " %",
+};
+
 /** A row of the table; `✗` where it stays under its bar. */
 export function print({ case: name, unit, ops, peer, peerOps, ratio, bar, sync }: Row): string {
 	const missed = bar !== undefined && (unit === "ops/s" ? ratio < bar : ratio > bar) ? " ✗" : "";
-	const suffix = unit === "ops/s" || unit === "connections" ? "" : unit === "ms" ? " ms" : " B";
-	const figure = unit === "ms" ? fraction : whole;
+	const figure = unit === "ms" || unit === "cpu %" ? fraction : whole;
+	const suffix = suffixes[unit];
 	return `${line(
 		name,
 		`${figure.format(ops)}${suffix}`,

@@ -138,7 +138,7 @@ export class Suite {
 }
 
 const rounded = (figure: number, unit: Row["unit"]): number =>
-	unit === "ms" ? Number(figure.toFixed(3)) : Math.round(figure);
+	unit === "ms" || unit === "cpu %" ? Number(figure.toFixed(3)) : Math.round(figure);
 
 /** Runs an operation twice and looks at what came of it; answers whether it answers at once. */
 async function verify(

@@ -5,10 +5,16 @@ import {
 	decodeError,
 	type Envelope,
 	type ErrorResponse,
+	LineSplitter,
+	linesType,
 	paths,
 	type Route,
 	type StreamRequest,
+	severalIn,
 	userHeader,
+	type WireBatchAnswer,
+	type WireFailure,
+	type WireReadAnswer,
 } from "@holdfast/core/wire";
 import type { Identity } from "./remote-identity.js";
 import type { LiveStatus } from "./remote-status.js";
@@ -36,10 +42,31 @@ function wasSent(cause: unknown): boolean {
 	return !codes.every((one) => one !== undefined && notConnected.test(one));
 }
 
+/** Takes one of several answers: what it says, and which of what was asked it is for. */
+type TakeAnswer<A> = (answer: A | WireFailure, index: number) => void;
+
 const late = new HoldfastError("timeout", "the server took too long to answer");
 
 const unanswered = (cause: unknown): HoldfastError =>
 	new HoldfastError("outcome-unknown", "the server did not answer", { cause });
+
+/** The lines of a response, each parsed as it comes. */
+async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<unknown> {
+	const pieces = body.getReader();
+	const decoder = new TextDecoder();
+	const lines = new LineSplitter();
+	try {
+		for (;;) {
+			const { done, value } = await pieces.read().catch((cause: unknown) => {
+				throw unanswered(cause);
+			});
+			if (done) return;
+			for (const line of lines.push(decoder.decode(value, { stream: true }))) yield JSON.parse(line);
+		}
+	} finally {
+		pieces.cancel().catch(() => {});
+	}
+}
 
 /** The requests of one backend. */
 export class Calls {
@@ -56,19 +83,13 @@ export class Calls {
 	 *
 	 * @throws HoldfastError `unavailable`, or what the server said.
 	 */
-	async ask<T extends Envelope>(route: Route, body: string): Promise<T> {
-		try {
-			return await this.post<T>(route, body).catch((error: unknown) => {
-				// A connection that was kept open may have ended before the request arrived: Node does not try another one.
-				if (isHoldfastError(error, "outcome-unknown") && error.cause !== late)
-					return this.post<T>(route, body);
-				throw error;
-			});
-		} catch (error) {
-			throw isHoldfastError(error, "outcome-unknown")
-				? new HoldfastError("unavailable", error.message, { cause: error.cause })
-				: error;
-		}
+	ask<T extends Envelope>(route: Route, body: string): Promise<T> {
+		return this.#again(() => this.post<T>(route, body));
+	}
+
+	/** Several of what {@link Calls.ask} asks for; each answer is handed over as soon as it is there, at least once. */
+	askEach(body: string, count: number, take: TakeAnswer<WireReadAnswer>): Promise<void> {
+		return this.#again(() => this.#each("read", body, count, take));
 	}
 
 	/**
@@ -76,22 +97,17 @@ export class Calls {
 	 *
 	 * @throws HoldfastError `unavailable` where it was certainly not carried out, `outcome-unknown` where that can't be told, or what the server said.
 	 */
-	async post<T extends Envelope>(route: Route, body: string): Promise<T> {
-		const { identity } = this.#parts;
-		const { epoch } = identity;
-		const controller = new AbortController();
-		const tooLate = this.#parts.clock.after(this.#parts.answerWithin, () => controller.abort(late));
-		try {
-			const response = await this.#send(route, body, controller);
+	post<T extends Envelope>(route: Route, body: string): Promise<T> {
+		return this.#exchange(route, body, {}, async (response, learn) => {
 			const answer = await this.#answer<T>(response);
-			if (identity.epoch === epoch) identity.learn(answer);
-			// Shown to whom we were: not for whom we are. What became of a commit is for who made it.
-			else if (route !== "commit") throw identityChanged();
+			learn(answer);
 			return answer;
-		} finally {
-			tooLate();
-			this.#running.delete(controller);
-		}
+		});
+	}
+
+	/** Several of what {@link Calls.post} asks for; each answer is handed over as soon as it is there. */
+	postEach(body: string, count: number, take: TakeAnswer<WireBatchAnswer>): Promise<void> {
+		return this.#each("commit", body, count, take);
 	}
 
 	/**
@@ -119,7 +135,76 @@ export class Calls {
 		for (const controller of this.#running) controller.abort();
 	}
 
-	async #send(route: Route, body: string, controller: AbortController): Promise<Response> {
+	async #again<T>(once: () => Promise<T>): Promise<T> {
+		try {
+			return await once().catch((error: unknown) => {
+				// A connection that was kept open may have ended before the request arrived: Node does not try another one.
+				if (isHoldfastError(error, "outcome-unknown") && error.cause !== late) return once();
+				throw error;
+			});
+		} catch (error) {
+			throw isHoldfastError(error, "outcome-unknown")
+				? new HoldfastError("unavailable", error.message, { cause: error.cause })
+				: error;
+		}
+	}
+
+	#each<A>(route: keyof typeof severalIn, body: string, count: number, take: TakeAnswer<A>): Promise<void> {
+		const accept: HeadersInit = count > 1 ? { accept: `${linesType}, application/json` } : {};
+		return this.#exchange(route, body, accept, async (response, learn) => {
+			let left = count;
+			const isLines = response.headers.get("content-type")?.startsWith(linesType);
+			if (!response.ok || !isLines || response.body === null) {
+				const answer = await this.#answer<Envelope & Record<string, readonly (A | WireFailure)[]>>(response);
+				learn(answer);
+				for (const [i, one] of (answer[severalIn[route]] ?? []).entries()) {
+					take(one, i);
+					left--;
+				}
+			} else {
+				let envelope: Envelope | undefined;
+				for await (const line of linesOf(response.body)) {
+					envelope ??= line as Envelope;
+					learn(envelope);
+					if (line === envelope) continue;
+					const [i, answer] = line as [number, A | WireFailure];
+					take(answer, i);
+					left--;
+				}
+			}
+			if (left > 0) throw unanswered(new Error("the answer broke off"));
+		});
+	}
+
+	/** Sends a request and has its answer read, in time; `learn` is told whose it is. */
+	async #exchange<T>(
+		route: Route,
+		body: string,
+		more: HeadersInit,
+		read: (response: Response, learn: (envelope: Envelope) => void) => Promise<T>,
+	): Promise<T> {
+		const { identity } = this.#parts;
+		const { epoch } = identity;
+		const controller = new AbortController();
+		const tooLate = this.#parts.clock.after(this.#parts.answerWithin, () => controller.abort(late));
+		try {
+			return await read(await this.#send(route, body, controller, more), (envelope) => {
+				if (identity.epoch === epoch) identity.learn(envelope);
+				// Shown to whom we were: not for whom we are. What became of a commit is for who made it.
+				else if (route !== "commit") throw identityChanged();
+			});
+		} finally {
+			tooLate();
+			this.#running.delete(controller);
+		}
+	}
+
+	async #send(
+		route: Route,
+		body: string,
+		controller: AbortController,
+		more: HeadersInit = {},
+	): Promise<Response> {
 		const { url, fetch, headers, credentials, identity, status } = this.#parts;
 		if (this.#closed) throw new HoldfastError("unavailable", "the backend is closed");
 		this.#running.add(controller);
@@ -129,6 +214,7 @@ export class Calls {
 		} catch (cause) {
 			throw new HoldfastError("unavailable", "the headers could not be made: nothing was sent", { cause });
 		}
+		for (const [name, value] of new Headers(more)) sent.set(name, value);
 		sent.set("content-type", "application/json");
 		if (identity.user !== undefined) sent.set(userHeader, encodeURIComponent(identity.user));
 		const { signal } = controller;

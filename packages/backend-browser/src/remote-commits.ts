@@ -1,6 +1,9 @@
-/** Commits: what is asked for in one turn of the event loop is one request, and one that was not answered is told as such. */
+/**
+ * Commits: what is asked for in one turn of the event loop is one request, each scope is answered for itself, and one that was not answered
+ * is told as such.
+ */
 import { type Batch, type BatchAnswer, type Clock, type Failure, HoldfastError } from "@holdfast/core";
-import { type CommitResponse, decodeBatchAnswer, encodeBatch } from "@holdfast/core/wire";
+import { decodeBatchAnswer, encodeBatch, severalLimit } from "@holdfast/core/wire";
 import type { Calls } from "./remote-calls.js";
 import { failureOf } from "./remote-failure.js";
 import type { Identity } from "./remote-identity.js";
@@ -81,7 +84,7 @@ export class Commits {
 		let size = 0;
 		for (const waiting of gathered) {
 			size += waiting.text.length;
-			if (pack.length > 0 && size > requestLimit) {
+			if (pack.length === severalLimit || (pack.length > 0 && size > requestLimit)) {
 				void this.#send(pack);
 				pack = [];
 				size = waiting.text.length;
@@ -106,11 +109,20 @@ export class Commits {
 			return failure === undefined;
 		});
 		if (sent.length === 0) return;
-		const answers = await this.#ask(sent);
-		for (const [i, { batch, resolve }] of sent.entries()) {
-			const answer = Array.isArray(answers) ? (answers[i] as BatchAnswer | Failure) : answers;
+		const settle = ({ batch, resolve }: Waiting, answer: BatchAnswer | Failure): void => {
 			this.#remember(batch, answer, epoch);
 			resolve(answer);
+		};
+		const left = new Set(sent);
+		try {
+			const body = `{"batches":[${sent.map(({ text }) => text).join()}]}`;
+			await this.#parts.calls.postEach(body, sent.length, (told, i) => {
+				const waiting = sent[i] as Waiting;
+				settle(waiting, decodeBatchAnswer(told));
+				left.delete(waiting);
+			});
+		} catch (error) {
+			for (const waiting of left) settle(waiting, failureOf(error));
 		}
 	}
 
@@ -126,16 +138,6 @@ export class Commits {
 		return answered !== undefined && "failed" in answered && answered.failed === "unavailable"
 			? answered
 			: undefined;
-	}
-
-	async #ask(sent: readonly Waiting[]): Promise<(BatchAnswer | Failure)[] | Failure> {
-		try {
-			const body = `{"batches":[${sent.map(({ text }) => text).join()}]}`;
-			const { batches } = await this.#parts.calls.post<CommitResponse>("commit", body);
-			return batches.map(decodeBatchAnswer);
-		} catch (error) {
-			return failureOf(error);
-		}
 	}
 
 	#remember(batch: Batch, answer: BatchAnswer | Failure, epoch: number): void {

@@ -65,7 +65,7 @@ interface Attempt {
 export class Link {
 	readonly #parts: LinkParts;
 	readonly #scopes = new Map<ScopeId, WatchedScope>();
-	/** Scopes that the server does not tell: they are asked for again once it answers about them. */
+	/** Scopes that the server does not tell. Each new stream asks for them again, and one that is open tells them once they are granted. */
 	readonly #denied = new Set<ScopeId>();
 	readonly #slot: Slot;
 	#current: Attempt | undefined;
@@ -187,7 +187,7 @@ export class Link {
 		this.#wanted = false;
 		this.#next?.stream.abort();
 		this.#next = undefined;
-		const scopes = [...this.#scopes.values()].filter(({ scope }) => !this.#denied.has(scope));
+		const scopes = [...this.#scopes.values()];
 		if (scopes.length === 0) {
 			this.#end();
 			return;
@@ -233,9 +233,12 @@ export class Link {
 		const watched = this.#scopes.get(message.s);
 		if (message.t === "r") watched?.take(message.records);
 		else {
-			if (message.t === "ready") watched?.ready(message.c);
-			else if (message.t === "reset") watched?.reset(message.c);
-			else this.#deny(message.s, decodeError(message.error));
+			if (message.t === "denied") this.#deny(message.s, decodeError(message.error));
+			else {
+				this.#denied.delete(message.s);
+				if (message.t === "ready") watched?.ready(message.c);
+				else watched?.reset(message.c);
+			}
 			attempt.unanswered.delete(message.s);
 			if (attempt.unanswered.size === 0 && attempt === this.#next) this.#promote(attempt);
 		}

@@ -1,6 +1,6 @@
-/** Reads: what is asked for at once is one request. */
+/** Reads: what is asked for at once is one request, and each scope is answered for itself. */
 import type { Failure, ReadAnswer, ReadAsk, ScopeId } from "@holdfast/core";
-import { decodeReadAnswer, type ReadResponse } from "@holdfast/core/wire";
+import { decodeReadAnswer, severalLimit } from "@holdfast/core/wire";
 import type { Calls } from "./remote-calls.js";
 import { failureOf } from "./remote-failure.js";
 
@@ -17,24 +17,28 @@ export class Reads {
 
 	/** Reads of many scopes, one answer each. */
 	read(asks: readonly ReadAsk[]): Promise<ReadAnswer | Failure>[] {
-		if (asks.length === 0) return [];
-		const response = this.#ask(asks);
-		return asks.map(async (_, i) => {
-			const answers = await response;
-			return Array.isArray(answers) ? (answers[i] as ReadAnswer | Failure) : answers;
-		});
+		const waiting = asks.map(() => Promise.withResolvers<ReadAnswer | Failure>());
+		for (let from = 0; from < asks.length; from += severalLimit)
+			void this.#ask(asks.slice(from, from + severalLimit), (answer, i) =>
+				waiting[from + i]?.resolve(answer),
+			);
+		return waiting.map(({ promise }) => promise);
 	}
 
-	async #ask(asks: readonly ReadAsk[]): Promise<(ReadAnswer | Failure)[] | Failure> {
+	async #ask(
+		asks: readonly ReadAsk[],
+		resolve: (answer: ReadAnswer | Failure, index: number) => void,
+	): Promise<void> {
 		try {
 			const body = JSON.stringify({ reads: asks.map(({ scope, keys }) => ({ s: scope, keys })) });
-			const { reads } = await this.#calls.ask<ReadResponse>("read", body);
-			const answers = reads.map(decodeReadAnswer);
-			for (const [i, answer] of answers.entries())
+			await this.#calls.askEach(body, asks.length, (told, i) => {
+				const answer = decodeReadAnswer(told);
 				if (!("failed" in answer)) this.#answered((asks[i] as ReadAsk).scope);
-			return answers;
+				resolve(answer, i);
+			});
 		} catch (error) {
-			return failureOf(error);
+			const failure = failureOf(error);
+			for (const i of asks.keys()) resolve(failure, i);
 		}
 	}
 }

@@ -5,13 +5,14 @@ import {
 	type ManagerOptions,
 	memory,
 	type StateManager,
+	systemClock,
 } from "@holdfast/core";
-import { Client, put, remembering, TestClock } from "@holdfast/core/testing";
+import { around, Client, put, remembering, TestClock } from "@holdfast/core/testing";
 import { TcpProxy } from "@holdfast/test-servers/tcp-proxy";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type RemoteBackend, type RemoteOptions, remote } from "./remote.js";
 import type { Page, PageNews } from "./remote-page.js";
-import { StateServer } from "./state-server.js";
+import { admin, StateServer } from "./state-server.js";
 
 const ends: (() => unknown)[] = [];
 
@@ -252,6 +253,60 @@ test("commits of one turn are one request, and the headers are made for each req
 	expect(made).toBe([...server.asked.values()].reduce((sum, count) => sum + count, 0));
 });
 
+test("a slow scope holds back no other that is asked for in the same turn", { timeout: 30_000 }, async () => {
+	const inner = memory();
+	const { promise: released, resolve: release } = Promise.withResolvers<void>();
+	const heldBack = async <T>(scope: string, answer: () => T): Promise<Awaited<T>> => {
+		if (scope.endsWith("/slow")) await released;
+		return await answer();
+	};
+	const store = around(inner, {
+		traits: { reach: "network", durable: false },
+		read: (asks) => asks.map((ask) => heldBack(ask.scope, () => inner.read([ask])[0] as never)),
+		commit: (batches) =>
+			batches.map((batch) => heldBack(batch.scope, () => inner.commit([batch])[0] as never)),
+	});
+	const server = await serve(store);
+	const { manager, backend } = connect({ url: server.url });
+	const [slow, quick] = [manager.user("slow"), manager.user("quick")];
+	// A manager asks for the store's clock before it writes.
+	expect(await quick.get("a")).toBe(undefined);
+	const writes = [slow.set("a", 1), quick.set("a", 1)] as const;
+	await writes[1];
+	expect(backend.status.pending.count).toBe(1);
+	const reads = [slow.get("a"), quick.get("a")] as const;
+	expect(await reads[1]).toBe(1);
+	expect([server.count("commit"), server.count("read")]).toEqual([1, 2]);
+	// Its next commit does not wait either.
+	await quick.set("a", 2);
+	release();
+	await writes[0];
+	expect(await reads[0]).toBe(1);
+	expect(backend.status.pending.count).toBe(0);
+});
+
+test("several answers that break off fail for those that did not come, and are sent again", {
+	timeout: 30_000,
+}, async () => {
+	const server = await serve(newStore());
+	const sent: string[] = [];
+	const breaking: typeof fetch = async (input, init) => {
+		const response = await fetch(input, init);
+		if (!String(input).endsWith("/v1/commit")) return response;
+		sent.push(String(init?.body));
+		if (sent.length > 1) return response;
+		const { user, origin, batches } = (await response.json()) as Record<string, unknown[]>;
+		const lines = [{ user, origin }, [1, batches?.[1]]].map((line) => `${JSON.stringify(line)}\n`);
+		return new Response(lines.join(""), { headers: { "content-type": "application/x-ndjson" } });
+	};
+	const { manager } = connect({ url: server.url, fetch: breaking });
+	const sums = [manager.user("a").increment("n"), manager.user("b").increment("n")];
+	expect(await Promise.all(sums)).toEqual([1, 1]);
+	const sentTo = (user: string) => sent.filter((body) => body.includes(`user/${user}"`)).length;
+	expect([sentTo("a"), sentTo("b")]).toEqual([2, 1]);
+	expect(await manager.user("a").get("n")).toBe(1);
+});
+
 test("headers that can't be made leave a call unsent", async () => {
 	const server = await serve(newStore());
 	const { manager } = connect({
@@ -310,9 +365,13 @@ describe("what is not granted", { timeout: 60_000 }, () => {
 					kind === "shared" ? "write" : kind === "user" && granted.has(id as string) ? "write" : "none",
 			}),
 		});
-		const { manager } = connect({ url: server.url }, { timeout: 5000 });
+		// Nothing that follows waits for a time-out.
+		const { manager } = connect({ url: server.url }, { timeout: "10m" });
 		const mirror = manager.shared.mirror();
 		await mirror.ready;
+		expect(await codeOf(manager.user("eve").mirror().ready)).toBe("denied");
+		expect(await codeOf(manager.user("eve").subscribe("a", () => {}).ready)).toBe("denied");
+		expect(manager.health.status).toBe("ok");
 		expect(await codeOf(manager.user("bob").get("a"))).toBe("denied");
 		expect(await codeOf(manager.user("bob").set("a", 1))).toBe("denied");
 		const denied = manager.user("bob").mirror();
@@ -325,6 +384,30 @@ describe("what is not granted", { timeout: 60_000 }, () => {
 		granted.add("bob");
 		await manager.user("bob").set("a", 2);
 		await eventually(() => expect(denied.get("a")).toBe(2));
+		// Who asks anew is not told what was said before.
+		expect(await codeOf(manager.user("eve").mirror().ready)).toBe("denied");
+		granted.add("eve");
+		expect(await codeOf(manager.user("eve").mirror().ready)).toBe("done");
+	});
+
+	test("is asked for again by each new stream, before anybody looks at the head", async () => {
+		const granted = new Set(["shared", "user"]);
+		const server = await serve(newStore(), {
+			authorize: () => ({ subject: "ada", can: ({ kind }) => (granted.has(kind) ? "write" : "none") }),
+		});
+		// The manager itself never asks again.
+		const clock = { ...systemClock, after: () => () => {} };
+		const { manager } = connect({ url: server.url }, { clock });
+		const [shared, mine] = [manager.shared.mirror(), manager.user("ada").mirror()];
+		await Promise.all([shared.ready, mine.ready]);
+		granted.delete("user");
+		server.revoke("ada");
+		await eventually(() => expect(mine.stale).toBe(true));
+		granted.add("user");
+		await connect({ url: server.url }).manager.user("ada").set("a", 1);
+		server.revoke("ada");
+		await eventually(() => expect([mine.stale, mine.get("a")]).toEqual([false, 1]));
+		expect(shared.stale).toBe(false);
 	});
 
 	test("a revoked grant ends the stream, and a new one goes on", async () => {
@@ -340,6 +423,40 @@ describe("what is not granted", { timeout: 60_000 }, () => {
 		await new Client(store, "default/shared").apply(put("a", 1));
 		access = "read";
 		await eventually(() => expect(mirror.get("a")).toBe(1));
+	});
+});
+
+describe("many scopes", { timeout: 120_000 }, () => {
+	const users = Array.from({ length: 5000 }, (_, i) => `u${i}`);
+
+	test("5,000 are watched by one stream, written and read in as few requests as the server takes", async () => {
+		const server = await serve(newStore());
+		const heard = new Map<string, unknown>();
+		const { manager } = connect({ url: server.url, answerWithin: "1m" }, { timeout: "1m" });
+		const listen = (user: string) =>
+			manager.user(user).subscribe("n", ({ value }) => heard.set(user, value)).ready;
+		await Promise.all(users.map(listen));
+		expect(server.streams).toBe(1);
+		const other = connect({ url: server.url, answerWithin: "1m" }, { timeout: "1m" }).manager;
+		await Promise.all(users.map((user, i) => other.user(user).set("n", i)));
+		expect(server.count("commit")).toBe(5);
+		await eventually(() => expect(users.map((user) => heard.get(user))).toEqual([...users.keys()]));
+		const before = server.count("read");
+		expect(await Promise.all(users.map((user) => other.user(user).get("n")))).toEqual([...users.keys()]);
+		expect(server.count("read") - before).toBe(5);
+	});
+
+	test("more than the server tells are refused, and cost the others nothing", async () => {
+		const server = await serve(newStore(), { ...admin, limits: { subscriptions: 3 } });
+		const { manager } = connect({ url: server.url }, { timeout: "10m" });
+		const mirrors = users.slice(0, 3).map((user) => manager.user(user).mirror());
+		await Promise.all(mirrors.map(({ ready }) => ready));
+		const one = manager.user("one more").mirror();
+		expect(await codeOf(one.ready)).toBe("too-large");
+		one.close();
+		await manager.user("u1").set("n", 1);
+		await eventually(() => expect(mirrors[1]?.get("n")).toBe(1));
+		expect(mirrors.map(({ stale }) => stale)).toEqual([false, false, false]);
 	});
 });
 

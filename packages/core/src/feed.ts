@@ -5,7 +5,7 @@
 import type { BatchAnswer, LogRecord, ScopeId, Signal, Soon, Unwatch } from "./backend.js";
 import type { Cancel } from "./clock.js";
 import type { Committer, Lane } from "./committer.js";
-import { isHoldfastError } from "./error.js";
+import { type HoldfastError, isHoldfastError } from "./error.js";
 import { spanUnder } from "./key.js";
 import type { Reader } from "./reader.js";
 import { follows, resumes } from "./resume.js";
@@ -18,6 +18,9 @@ const patienceForOrder = 20;
 
 /** How many records may wait for the one before them, or for a repair. */
 const pendingLimit = 1000;
+
+/** Whether the store has answered, by a no: who waits need not wait on. It may say otherwise later. */
+const isRefusal = (error: HoldfastError): boolean => /^(denied|unauthenticated|too-large)$/.test(error.code);
 
 /** Who follows a feed; called in order, at once when a record arrives. It must not throw. */
 export interface Follower {
@@ -58,6 +61,7 @@ export class Feed {
 	#repairing = false;
 	#again = false;
 	#failures = 0;
+	#refused: HoldfastError | undefined;
 	#order: Cancel | undefined;
 	#retry: Cancel | undefined;
 	#sweep: { readonly at: number; readonly cancel: Cancel } | undefined;
@@ -72,15 +76,17 @@ export class Feed {
 	follow(follower: Follower): () => void {
 		this.#parts.store.assertOpen(this.scope);
 		this.#followers.add(follower);
-		if (this.#followers.size === 1) this.#start();
+		// Who comes new is not answered by what somebody else was refused a while ago.
+		if (this.#followers.size === 1 || (this.#refused !== undefined && this.cursor < 0)) this.#start();
 		return () => {
 			if (this.#followers.delete(follower) && this.#followers.size === 0) this.stop();
 		};
 	}
 
-	/** Resolves when it is live; rejects when the store stays out of reach for the time-out. */
+	/** Resolves when it is live; rejects when the store refuses it, or stays out of reach for the time-out. */
 	async whenLive(patience?: Patience): Promise<void> {
 		if (this.live) return;
+		if (this.#refused !== undefined) throw this.#refused;
 		const { promise, resolve, reject } = Promise.withResolvers<void>();
 		const waiting = { resolve, reject };
 		this.#waiting.push(waiting);
@@ -130,13 +136,14 @@ export class Feed {
 		this.cursor = -1;
 		this.#blind = false;
 		this.#again = false;
+		this.#refused = undefined;
+		this.#retry?.();
 		feeds.add(this);
 		const failed = (error: unknown): void => {
 			if (run !== this.#run) return;
 			this.#run++;
 			this.#detach();
-			if (isHoldfastError(error)) store.fail(error);
-			this.#retryLater(() => this.#start());
+			this.#failed(error, () => this.#start());
 		};
 		const attached = (unwatch: Unwatch): Soon<void> => {
 			if (run !== this.#run) return;
@@ -175,15 +182,22 @@ export class Feed {
 		this.#unwatch = undefined;
 	}
 
-	#retryLater(action: () => void): void {
+	#failed(error: unknown, retry: () => void): void {
+		if (isHoldfastError(error)) {
+			if (isRefusal(error)) {
+				this.#refused = error;
+				for (const { reject } of this.#waiting.splice(0)) reject(error);
+			} else this.#parts.store.fail(error);
+		}
 		const { clock, random } = this.#parts.store;
 		const pause = Math.min(5000, 50 * 2 ** this.#failures++) * (0.5 + random() / 2);
 		this.#retry?.();
-		this.#retry = clock.after(pause, action, true);
+		this.#retry = clock.after(pause, retry, true);
 	}
 
 	#caughtUp(): void {
 		this.#failures = 0;
+		this.#refused = undefined;
 		if (!this.#blind) this.#link(true);
 		for (const { resolve } of this.#waiting.splice(0)) resolve();
 		this.#drain();
@@ -293,8 +307,7 @@ export class Feed {
 			if (run !== this.#run) return;
 			this.#repairing = false;
 			this.#link(false);
-			if (isHoldfastError(error)) store.fail(error);
-			this.#retryLater(() => this.#repair());
+			this.#failed(error, () => this.#repair());
 		}
 	}
 

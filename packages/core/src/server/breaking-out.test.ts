@@ -435,7 +435,7 @@ describe("bounds", () => {
 		});
 		const { status } = await ada.ask("read", { reads: [{ s: shared, keys: Array(1001).fill("a") }] });
 		expect(status).toBe(413);
-		const many = Array.from({ length: 501 }, (_, i) => ({ s: `app/room/${i}` }));
+		const many = Array.from({ length: 10_001 }, (_, i) => ({ s: `app/room/${i}` }));
 		await expect(ada.stream(many)).rejects.toThrow("413");
 	});
 

@@ -9,6 +9,7 @@ import { encodeError, statusOf } from "../wire/failure.js";
 import {
 	type ByeReason,
 	type Envelope,
+	linesType,
 	type Route,
 	type StreamRequest,
 	userHeader,
@@ -22,6 +23,7 @@ import { PageStream } from "./page-stream.js";
 import { checkGrant, Principal, tagOf } from "./principal.js";
 import { Pulse } from "./pulse.js";
 import { requests } from "./requests.js";
+import { Several } from "./several.js";
 import { type OpenSink, webSink } from "./sink.js";
 import { WriterQuota } from "./writer-quota.js";
 
@@ -29,13 +31,10 @@ const encoder = new TextEncoder();
 
 const always = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
 
-const streamHeaders = {
-	"content-type": "text/event-stream; charset=utf-8",
-	// No middleware may compress it (RFC 9111, 5.2.2.6), and no proxy may wait for more of it.
-	"cache-control": "no-store, no-transform",
-	"x-content-type-options": "nosniff",
-	"x-accel-buffering": "no",
-};
+// No middleware may compress it (RFC 9111, 5.2.2.6), and no proxy may wait for more of it.
+const unbuffered = { "cache-control": "no-store, no-transform", "x-accel-buffering": "no" };
+
+const streamHeaders = { ...always, ...unbuffered, "content-type": "text/event-stream; charset=utf-8" };
 
 /** How long a client stays away at least, in ms. */
 const pauses: Record<ByeReason, number> = {
@@ -53,6 +52,8 @@ const routeOf = (pathname: string): Route | undefined => {
 	const name = /\/v1\/([a-z]+)$/.exec(pathname)?.[1] ?? "";
 	return Object.hasOwn(requests, name) ? (name as Route) : undefined;
 };
+
+const wantsLines = ({ headers }: Request): boolean => headers.get("accept")?.includes(linesType) === true;
 
 const count = (name: string, given: number | undefined, usual: number): number => {
 	if (given === undefined) return usual;
@@ -91,7 +92,7 @@ export class Bridge {
 		this.#limits = {
 			bodyBytes: count("bodyBytes", limits.bodyBytes, 5 * 2 ** 20),
 			bufferBytes: count("bufferBytes", limits.bufferBytes, 2 ** 20),
-			subscriptions: count("subscriptions", limits.subscriptions, 500),
+			subscriptions: count("subscriptions", limits.subscriptions, 10_000),
 			streams: count("streams", limits.streams, 64),
 		};
 		const quota = new WriterQuota(count("writers", limits.writers, 64));
@@ -152,7 +153,17 @@ export class Bridge {
 			}
 			const answer = await this.#calls[route](principal, body as never);
 			const envelope: Envelope = { user: principal.subject, origin: principal.tag };
-			return Response.json({ ...envelope, ...answer }, { headers: { ...always, ...cors } });
+			const headers = { ...always, ...cors };
+			if (!(answer instanceof Several)) return Response.json({ ...envelope, ...answer }, { headers });
+			const { store } = this.#parts;
+			if (!wantsLines(request) || (await answer.areTogether((ms) => store.pause(ms))))
+				return Response.json({ ...envelope, ...(await answer.all()) }, { headers });
+			const sink = open(
+				{ ...headers, ...unbuffered, "content-type": linesType },
+				{ closed: () => {}, drained: () => {} },
+			);
+			await answer.write(envelope, sink);
+			return undefined;
 		} catch (error) {
 			return this.#failed(error, cors);
 		}

@@ -7,9 +7,9 @@ import type { ManagerParts } from "../live-manager.js";
 import { type Store, scopeError } from "../store.js";
 import { encodeListPage, encodeLogPage, encodeReadAnswer, encodeScopePage } from "../wire/answer.js";
 import { encodeBatchAnswer } from "../wire/commit.js";
+import { encodeFailure } from "../wire/failure.js";
 import type {
 	CommitRequest,
-	CommitResponse,
 	DropRequest,
 	Envelope,
 	ListRequest,
@@ -17,7 +17,6 @@ import type {
 	LogRequest,
 	LogResponse,
 	ReadRequest,
-	ReadResponse,
 	ScopesRequest,
 	ScopesResponse,
 	WireBatch,
@@ -26,6 +25,7 @@ import { ownOrigin } from "../wire/record.js";
 import { Admission, type AdmissionParts, checkKey } from "./admission.js";
 import { OnceOverMemory } from "./once-over-memory.js";
 import { denied, includes, type Principal } from "./principal.js";
+import { Several } from "./several.js";
 import { Sliding } from "./sliding.js";
 import type { WriterQuota } from "./writer-quota.js";
 
@@ -37,6 +37,9 @@ const longestLife = 120_000;
 
 /** How far ahead of the store's clock a head may be said to be, in ms: a store's clock may have been set back. */
 const headSlack = 3_600_000;
+
+/** Of how many scopes of a request the store's clock is asked. */
+const clockAsks = 8;
 
 const isFailure = (answer: object): answer is Failure => "failed" in answer;
 
@@ -65,7 +68,7 @@ export class Calls {
 	}
 
 	/** `/v1/read`. */
-	async read(principal: Principal, { reads }: ReadRequest): Promise<Omit<ReadResponse, keyof Envelope>> {
+	async read(principal: Principal, { reads }: ReadRequest): Promise<Several> {
 		const asked = reads.map(({ s, keys }): HoldfastError | undefined =>
 			this.#refused(() => {
 				const access = principal.demand(s, "read");
@@ -76,15 +79,15 @@ export class Calls {
 		const answers = asks.length === 0 ? [] : this.#store.askAll((backend) => backend.read(asks), asks.length);
 		for (const { scope } of asks) this.#keep(scope);
 		let next = 0;
-		const told = await Promise.all(
-			asked.map((error) =>
-				error === undefined
-					? this.#inTime(answers[next++] as Soon<ReadAnswer | Failure>, "unavailable")
-					: refusal(error),
-			),
+		return this.#several(
+			"reads",
+			asked.map(async (error) => {
+				if (error !== undefined) return encodeReadAnswer(refusal(error));
+				const answer = await this.#inTime(answers[next++] as Soon<ReadAnswer | Failure>, "unavailable");
+				if (!isFailure(answer)) this.#store.learn(answer.now);
+				return encodeReadAnswer(answer);
+			}),
 		);
-		for (const answer of told) if (!isFailure(answer)) this.#store.learn(answer.now);
-		return { reads: told.map(encodeReadAnswer) };
 	}
 
 	/** `/v1/list`. */
@@ -118,21 +121,20 @@ export class Calls {
 	}
 
 	/** `/v1/commit`. */
-	async commit(
-		principal: Principal,
-		{ batches }: CommitRequest,
-	): Promise<Omit<CommitResponse, keyof Envelope>> {
+	async commit(principal: Principal, { batches }: CommitRequest): Promise<Several> {
 		await this.#learnClock(batches);
 		const admitted = batches.map((batch) => this.#admit(principal, batch));
 		const sent = admitted.filter((one) => "batch" in one);
 		const answers = sent.length === 0 ? [] : this.#once.commit(sent.map(({ batch }) => batch));
 		let next = 0;
-		const told = await Promise.all(
+		return this.#several(
+			"batches",
 			admitted.map(async (one) =>
-				"batch" in one ? this.#outcome(one, answers[next++] as Soon<BatchAnswer | Failure>) : one,
+				encodeBatchAnswer(
+					"batch" in one ? await this.#outcome(one, answers[next++] as Soon<BatchAnswer | Failure>) : one,
+				),
 			),
 		);
-		return { batches: told.map(encodeBatchAnswer) };
 	}
 
 	/** `/v1/scopes`. */
@@ -157,6 +159,18 @@ export class Calls {
 
 	get #store(): Store {
 		return this.#parts.store;
+	}
+
+	#several(name: ConstructorParameters<typeof Several>[0], answers: readonly Promise<object>[]): Several {
+		return new Several(
+			name,
+			answers.map((answer) =>
+				answer.catch((error: unknown) => {
+					this.#store.report(error, "an answer could not be made");
+					return encodeFailure({ failed: "unknown", message: "the server failed, its log says why" });
+				}),
+			),
+		);
 	}
 
 	#refused(check: () => void): HoldfastError | undefined {
@@ -222,9 +236,13 @@ export class Calls {
 	async #learnClock(batches: readonly WireBatch[]): Promise<void> {
 		const store = this.#store;
 		const latest = batches.reduce((most, { until }) => Math.max(most, until), 0);
-		const [first] = batches;
-		if (first === undefined || (store.offset !== undefined && latest <= store.now() + longestLife)) return;
-		const { now } = await this.#parts.reader.read(first.s, []);
+		if (batches.length === 0 || (store.offset !== undefined && latest <= store.now() + longestLife)) return;
+		const scopes = [...new Set(batches.map(({ s }) => s))].slice(0, clockAsks);
+		// Whichever answers first: a scope that is slow is not waited for.
+		const asked = scopes.map((scope) => this.#parts.reader.read(scope, []));
+		const { now } = await Promise.any(asked).catch((error: AggregateError) =>
+			Promise.reject(error.errors[0]),
+		);
 		store.offset = undefined;
 		store.learn(now);
 	}

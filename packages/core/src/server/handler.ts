@@ -14,7 +14,7 @@ export interface HandlerLimits {
 	readonly bodyBytes?: number;
 	/** The most bytes that wait for a client that reads slowly, before its stream ends with `bye slow`. Default 1 MiB. */
 	readonly bufferBytes?: number;
-	/** The most scopes of one stream. Default 500. */
+	/** The most scopes of one stream. Default 10,000. */
 	readonly subscriptions?: number;
 	/** The most streams of one subject on this server; the oldest gives way. Default 64. */
 	readonly streams?: number;
@@ -57,7 +57,10 @@ export interface StateHandler {
 	 * short.
 	 */
 	serve(request: Request, open: OpenSink): Promise<Response | undefined>;
-	/** Ends a subject's streams on this server. Its pages ask again at once, and are told what `authorize` says then. */
+	/**
+	 * Ends a subject's streams on this server, because what is granted has changed, either way. Its pages ask again at once, also for what they
+	 * were denied, and are told what `authorize` says then.
+	 */
 	revoke(subject: string): void;
 	/** Ends all streams and refuses what comes; a manager that was given stays open. */
 	close(): Promise<void>;

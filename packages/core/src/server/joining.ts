@@ -21,8 +21,8 @@ export interface Joining {
 	isOver(): boolean;
 	/** How many bytes may be handed over when there is room. */
 	readonly bytes: number;
-	/** Resolves when there is room for so much. */
-	room(): Promise<void>;
+	/** `undefined` while there is room for so much; else resolves when it may be. */
+	room(): Promise<void> | undefined;
 	frame(bytes: Uint8Array): void;
 	reset(cursor: Cursor, why: ResetReason): void;
 	/** All up to this cursor was told: called in the very turn in which what follows is told to whoever watches the hub. */
@@ -34,7 +34,8 @@ export async function join(joining: Joining, from: Cursor | undefined): Promise<
 	for (let cursor = from; !joining.isOver(); ) {
 		try {
 			await joining.hub.whenLive();
-			await joining.room();
+			// Looked at in the turn in which it is used: many scopes join at once.
+			for (let room = joining.room(); room !== undefined; room = joining.room()) await room;
 			if (joining.isOver()) return;
 			cursor ??= joining.hub.sent;
 			const kept = joining.hub.after(cursor);

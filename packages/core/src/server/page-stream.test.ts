@@ -125,6 +125,19 @@ describe("a stream", () => {
 			}
 	});
 
+	test("of 5,000 scopes is answered for each, in a buffer that could not hold all answers", async ({
+		serve,
+	}) => {
+		const { manager, page } = await serve({ handler: { limits: { bufferBytes: 20_000 } } });
+		const scopes = Array.from({ length: 5000 }, (_, i) => `app/room/${i}`);
+		const stream = await page("root").stream(scopes.map((s) => ({ s })));
+		await vi.waitFor(() => expect(stream.messages).toHaveLength(1 + scopes.length), patient);
+		const revision = await manager.scope("room", "4999").set("n", 1);
+		await vi.waitFor(() => expect(stream.records("app/room/4999")).toEqual([revision]), patient);
+		expect(new Set(stream.messages.map(({ t }) => t))).toEqual(new Set(["hello", "ready", "r"]));
+		stream.stop();
+	});
+
 	test("asked for once ends when all scopes have answered", async ({ serve }) => {
 		const { manager, page } = await serve();
 		const first = await manager.shared.set("n", 0);
@@ -292,6 +305,37 @@ describe("grants", () => {
 		const own = await manager.user("ada").set("a", 1);
 		await vi.waitFor(() => expect(stream.records("app/user/ada")).toEqual([own]), patient);
 		expect(stream.records(shared)).toHaveLength(told);
+		stream.stop();
+	});
+
+	test("are asked again for what was denied, too: it is told from its cursor once it is granted", async ({
+		serve,
+	}) => {
+		const granted = new Set<string>();
+		const { manager, page } = await serve({
+			handler: {
+				regrant: 20,
+				authorize: () => ({ subject: "ada", can: ({ kind }) => (granted.has(kind) ? "read" : "none") }),
+			},
+		});
+		const first = await manager.shared.set("n", 1);
+		const stream = await page().stream([{ s: shared, c: first }, { s: "app/user/ada" }]);
+		await stream.told("denied", ({ s }) => s === "app/user/ada");
+		const second = await manager.shared.set("n", 2);
+		granted.add("shared");
+		await stream.told("ready", ({ s }) => s === shared);
+		expect(stream.records(shared)).toEqual([second]);
+		// And when it was taken away in between.
+		granted.delete("shared");
+		await vi.waitFor(
+			() =>
+				expect(stream.messages.filter((told) => told.t === "denied" && told.s === shared)).toHaveLength(2),
+			patient,
+		);
+		const third = await manager.shared.set("n", 3);
+		granted.add("shared");
+		await vi.waitFor(() => expect(stream.records(shared)).toEqual([second, third]), patient);
+		expect(stream.messages.filter(({ t }) => t === "hello")).toHaveLength(1);
 		stream.stop();
 	});
 

@@ -38,17 +38,23 @@ export interface StreamParts {
 
 interface Told {
 	readonly stop: () => void;
+	/** The cursor that it was told up to, if it were to be told by another stream. */
+	readonly cursor: () => Cursor | undefined;
 	isLive: boolean;
 	isOver: boolean;
 }
 
 const encoder = new TextEncoder();
 
+const encode = (message: StreamMessage): Uint8Array => encoder.encode(formatEvent(message));
+
 /** A stream at work. */
 export class PageStream {
 	readonly subject: string;
 	readonly #parts: StreamParts;
 	readonly #scopes = new Map<ScopeId, Told>();
+	/** What was asked for and is not granted, from its cursors: it is told as soon as it is granted. */
+	readonly #denied = new Map<ScopeId, Cursor | undefined>();
 	#principal: Principal;
 	#sink: StreamSink | undefined;
 	#isOver = false;
@@ -56,7 +62,7 @@ export class PageStream {
 	#expiry: Cancel | undefined;
 	#regranting: Cancel | undefined;
 	#waiting: (() => void)[] = [];
-	#unanswered = 0;
+	#unanswered = new Set<ScopeId>();
 	#once = false;
 
 	constructor(principal: Principal, parts: StreamParts) {
@@ -75,19 +81,17 @@ export class PageStream {
 		this.#granted();
 		this.#once = once;
 		const wanted = new Map(subs.map(({ s, c }) => [s, c]));
-		this.#unanswered = wanted.size;
+		this.#unanswered = new Set(wanted.keys());
 		for (const [scope, cursor] of wanted) {
 			if (includes(this.#principal.access(scope), "read")) this.#watch(scope, cursor);
-			else {
-				this.#deny(scope);
-				this.#answered();
-			}
+			else this.#deny(scope, cursor);
 		}
 		if (wanted.size === 0 && once) this.bye("once");
 	}
 
 	/** The client has taken something of what waited. */
 	drained(): void {
+		if (this.#waiting.length === 0) return;
 		for (const resolve of this.#waiting.splice(0)) resolve();
 	}
 
@@ -104,7 +108,7 @@ export class PageStream {
 		const sink = this.#sink;
 		if (this.#isOver) return;
 		this.stop();
-		sink?.write(encoder.encode(formatEvent({ t: "bye", why, retry: this.#parts.retry(why) })));
+		sink?.write(encode({ t: "bye", why, retry: this.#parts.retry(why) }));
 		sink?.end(grace);
 	}
 
@@ -114,6 +118,7 @@ export class PageStream {
 		this.#isOver = true;
 		for (const { stop } of this.#scopes.values()) stop();
 		this.#scopes.clear();
+		this.#denied.clear();
 		for (const cancel of [this.#lifetime, this.#expiry, this.#regranting]) cancel?.();
 		this.drained();
 		this.#parts.ended(this);
@@ -124,6 +129,7 @@ export class PageStream {
 		const told: Told = {
 			isLive: false,
 			isOver: false,
+			cursor: () => (told.isLive ? hub.sent : from),
 			stop: hub.watch({
 				// What comes while it joins is read from the log, or from what the hub keeps.
 				frame: (bytes) => {
@@ -151,29 +157,34 @@ export class PageStream {
 					if (isOver()) return;
 					told.isLive = true;
 					this.#tell({ t: "ready", s: scope, c: cursor });
-					this.#answered();
+					this.#answered(scope);
 				},
 			},
 			from,
 		);
 	}
 
-	#answered(): void {
-		if (--this.#unanswered === 0 && this.#once) this.bye("once");
+	#answered(scope: ScopeId): void {
+		this.#unanswered.delete(scope);
+		if (this.#unanswered.size === 0 && this.#once) this.bye("once");
 	}
 
-	#deny(scope: ScopeId): void {
-		this.#tell({ t: "denied", s: scope, error: encodeError(denied(scope, "read")) });
+	#deny(scope: ScopeId, cursor: Cursor | undefined): void {
+		this.#denied.set(scope, cursor);
+		// Not held to the bound of the buffer: the request that asked for it has one.
+		this.#sink?.write(encode({ t: "denied", s: scope, error: encodeError(denied(scope, "read")) }));
+		this.#answered(scope);
 	}
 
 	/** A log may be longer than the buffer: it is read as the client takes it. */
-	async #room(): Promise<void> {
-		while (!this.#isOver && this.#sink !== undefined && this.#sink.waiting > this.#parts.bufferBytes / 2)
-			await new Promise<void>((resolve) => this.#waiting.push(resolve));
+	#room(): Promise<void> | undefined {
+		if (this.#isOver || this.#sink === undefined || this.#sink.waiting <= this.#parts.bufferBytes / 2)
+			return undefined;
+		return new Promise((resolve) => this.#waiting.push(resolve));
 	}
 
 	#tell(message: StreamMessage): void {
-		this.send(encoder.encode(formatEvent(message)));
+		this.send(encode(message));
 	}
 
 	#after(ms: number, callback: () => void): Cancel {
@@ -205,9 +216,13 @@ export class PageStream {
 			told.isOver = true;
 			told.stop();
 			this.#scopes.delete(scope);
-			this.#deny(scope);
-			if (!told.isLive) this.#answered();
+			this.#deny(scope, told.cursor());
 		}
-		this.#granted();
+		for (const [scope, cursor] of [...this.#denied]) {
+			if (!includes(principal.access(scope), "read")) continue;
+			this.#denied.delete(scope);
+			this.#watch(scope, cursor);
+		}
+		if (!this.#isOver) this.#granted();
 	}
 }

@@ -2,14 +2,15 @@
 import type { Json } from "../backend.js";
 import { HoldfastError } from "../error.js";
 import { maxKeyBytes, utf8Length } from "../key.js";
-import type {
-	CommitRequest,
-	DropRequest,
-	ListRequest,
-	LogRequest,
-	ReadRequest,
-	ScopesRequest,
-	StreamRequest,
+import {
+	type CommitRequest,
+	type DropRequest,
+	type ListRequest,
+	type LogRequest,
+	type ReadRequest,
+	type ScopesRequest,
+	type StreamRequest,
+	severalLimit,
 } from "../wire/messages.js";
 import {
 	chosenBy,
@@ -28,8 +29,8 @@ import {
 /** How many keys one read may ask for, how many mutations and conditions a commit may have, how many commits a batch. */
 const many = 1000;
 
-/** How many scopes one request may be about. */
-const manyScopes = 1000;
+/** How many scopes a stream may be asked for at all; a handler has a limit of its own. */
+const streamScopes = 1_000_000;
 
 /** The most bytes of a commit's metadata. */
 const metadataBytes = 16_384;
@@ -113,17 +114,17 @@ export const requests: {
 	readonly drop: Shape<DropRequest>;
 	readonly stream: Shape<StreamRequest>;
 } = {
-	read: object({ reads: list(object({ s: scope, keys: list(key, many) }), manyScopes) }),
+	read: object({ reads: list(object({ s: scope, keys: list(key, many) }), severalLimit) }),
 	list: object({ s: scope, range: object({ from: key, to: orNull(key), ...page }) }),
 	log: object({
 		s: scope,
 		after: cursor,
 		query: object({ of: oneOf("changes", "events"), ...page }, { newest: flag }),
 	}),
-	commit: object({ batches: list(batch, manyScopes) }),
+	commit: object({ batches: list(batch, severalLimit) }),
 	scopes: object({
 		range: object({ prefix: scope, after: orNull(scope), limit: whole(1) }, { due: flag }),
 	}),
 	drop: object({ s: scope }),
-	stream: object({ subs: list(object({ s: scope }, { c: cursor }), manyScopes) }, { once: flag }),
+	stream: object({ subs: list(object({ s: scope }, { c: cursor }), streamScopes) }, { once: flag }),
 };

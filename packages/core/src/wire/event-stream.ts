@@ -12,6 +12,18 @@ export function formatEvent(message: StreamMessage): string {
 	return message.t === "ready" || message.t === "reset" ? `id: ${message.c}\n${data}` : data;
 }
 
+/** Takes a text apart that arrives in pieces of any size. */
+export class LineSplitter {
+	#rest = "";
+
+	/** Takes the next piece; answers the lines that it completes. */
+	push(text: string): readonly string[] {
+		const lines = (this.#rest + text).split("\n");
+		this.#rest = lines.pop() as string;
+		return lines;
+	}
+}
+
 /**
  * Takes an event stream apart: give it the text as it arrives, in pieces of any size.
  *
@@ -19,7 +31,7 @@ export function formatEvent(message: StreamMessage): string {
  */
 export class EventSplitter {
 	readonly #heard: (message: StreamMessage) => void;
-	#rest = "";
+	readonly #lines = new LineSplitter();
 
 	constructor(heard: (message: StreamMessage) => void) {
 		this.#heard = heard;
@@ -27,8 +39,7 @@ export class EventSplitter {
 
 	/** Takes the next piece of text. */
 	push(text: string): void {
-		const lines = (this.#rest + text).split("\n");
-		this.#rest = lines.pop() as string;
-		for (const line of lines) if (line.startsWith("data: ")) this.#heard(JSON.parse(line.slice(6)));
+		for (const line of this.#lines.push(text))
+			if (line.startsWith("data: ")) this.#heard(JSON.parse(line.slice(6)));
 	}
 }

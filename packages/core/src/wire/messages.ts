@@ -35,6 +35,15 @@ export const paths = {
 /** What can be asked of a server. */
 export type Route = keyof typeof paths;
 
+/** The content type of several answers that come as soon as each is there: who accepts it gets an {@link Envelope}, then {@link AnswerLine}s. */
+export const linesType = "application/x-ndjson";
+
+/** The routes that answer several things at once, and where in their response. */
+export const severalIn = { read: "reads", commit: "batches" } as const;
+
+/** The most scopes that one request reads or commits to. */
+export const severalLimit = 1000;
+
 /** The header by which a page says whom it believes to be: the subject, percent-encoded. A server that knows better answers `identity-changed`. */
 export const userHeader = "Holdfast-User";
 
@@ -248,6 +257,9 @@ export interface LogResponse extends Envelope {
 export interface CommitResponse extends Envelope {
 	readonly batches: readonly (WireBatchAnswer | WireFailure)[];
 }
+
+/** One of several answers: which of what was asked it is for, counted from 0. */
+export type AnswerLine = readonly [index: number, answer: WireReadAnswer | WireBatchAnswer | WireFailure];
 
 /** Answers a {@link ScopesRequest}. */
 export interface ScopesResponse extends Envelope {
