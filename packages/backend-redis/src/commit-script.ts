@@ -1,85 +1,101 @@
-import { leanScript } from "./lean-script.js";
+import { leanCommits, leanScript } from "./lean-script.js";
 import { logFunctions } from "./log-script.js";
 import { plainScript } from "./plain-script.js";
+
+/** How long after a batch's time its answer is remembered, in ms. */
+export const remembered = 60_000;
 
 /**
  * What a batch does to a scope, in Lua: the same as core's reducer, atomically on the server. Lua's `tostring` and `..` keep 14 digits of a
  * number, so numbers are formatted by hand: `%.0f` for revisions and instants, the shortest exact form for doubles.
+ *
+ * It takes the batches of several scopes, and the hash of each scope as a key, from whose name all its other keys follow: an empty script costs
+ * more than a `SET`, and each argument a part of it.
  */
 export const commitScript = `
-local H, O, X, L, V, W, S, D, F = unpack(KEYS)
-local call, fmt, match, sub, json, max = redis.call, string.format, string.match, string.sub, cjson.encode, math.max
-local way, count, offset, sequence, life, ends, floor, step, keep_text =
-  match(ARGV[1], '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.+)$')
-local scope, channel, writer, first = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local memory = writer .. ' ' .. sequence .. ' ' .. ends
-count, offset, sequence, life, floor, step =
-  tonumber(count), tonumber(offset), tonumber(sequence), tonumber(life), tonumber(floor), tonumber(step)
+local call, fmt, match, sub, byte, json, max = redis.call, string.format, string.match, string.sub, string.byte, cjson.encode, math.max
+local offset, own_prefix = tonumber(ARGV[1]), ARGV[2]
 local function int(n)
   -- Formatting a large double takes a microsecond, two integers that fit 32 bits a third of it.
   if n >= 1e9 and n % 1 == 0 then return fmt('%d%09d', n / 1e9, n % 1e9) end
   return fmt('%.0f', n)
 end
-
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000) + offset
 local micros = time[1] * 1000000 + time[2] + offset * 1000
-local wanted = { '"s', '"w', '"k' }
+local now_text = int(now)
+local at = 2
+local function take() at = at + 1; return ARGV[at] end
+local function number() return tonumber(take()) end
+
+-- Core's managers begin their commits' ids with what they are called themselves, as writer and as origin: that is not sent thrice.
+local function about_of(text, writer)
+  if byte(text) == 91 then return '"' .. writer .. '",' .. text end
+  return text
+end
+-- When the memory of a writer may go, by the server's clock.
+local function end_of(life) return tonumber(life) - math.floor(offset) + ${remembered} end
+-- What is remembered of the last writer leaves the scope's hash: another takes its place, or the hash goes.
+local function bury(W, last_writer, life)
+  local name, memory = match(last_writer, '^(.-)\\n(.*)$')
+  call('HSET', W, name, memory)
+  call('PEXPIREAT', W, int(end_of(max(tonumber(match(memory, '\\n(%d+)')), tonumber(life)))))
+end
+${logFunctions}
+-- Appends records to the log of changes; answers how many came since it was cut to what is kept, which is not done at each commit.
+local function log(L, records, fresh, keep_text, is_same)
+  local kept = tonumber(match(keep_text, '^%S+'))
+  if kept > 0 then call('RPUSH', L, unpack(records)) end
+  local since = fresh + #records
+  if since < 64 and since < kept and is_same then return since end
+  trim(L, kept, micros - tonumber(match(keep_text, ' (%S+)')) * 1000)
+  return 0
+end
+
+local answers, last_at = {}, #ARGV
+for i, key in ipairs(KEYS) do
+-- In a cluster one key more is named than there are scopes.
+if at == last_at then break end
+local start, H, answer = at, key, nil
+local tag, bucket, scope = match(H, '^(.-({%d+}:))e:(.*)$')
+local L, W, channel = tag .. 'c:' .. scope, tag .. 'w:' .. scope, own_prefix .. bucket .. 'p:' .. scope
+local way, count, size, sequence, life, floor, step, keep_text = match(ARGV[at + 1], '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.+)$')
+local writer, first = ARGV[at + 2], ARGV[at + 3]
+count, size, floor, step = tonumber(count), tonumber(size), tonumber(floor), tonumber(step)
+at = start + 2
+local wanted, commits = { '"s', '"w' }, {}
 if way == 'plain' then
-  for i = 1, count do wanted[i + 3] = ARGV[i * 3 + 4] end
+  for i = 1, count do wanted[i + 2] = ARGV[start + i * 3 + 1] end
+elseif way == 'lean' then
+${leanCommits}
 end
 local found = call('HMGET', H, unpack(wanted))
 local state, last_writer = found[1], found[2]
--- The last writer's sequence, first id and answer stand with the scope's other fields; those of the writers before it have a key of their own.
-local is_last = last_writer and sub(last_writer, 1, #writer + 1) == writer .. ' '
+-- The last writer's sequence, time, first commit and answer stand with the scope's other fields; those of the writers before it have a key of their own.
+local is_last = last_writer and byte(last_writer, #writer + 1) == 10 and sub(last_writer, 1, #writer) == writer
 if count > 0 then
-  local last, id, answer
-  if is_last then
-    last = match(last_writer, '^(%d+)', #writer + 2)
-    if sequence == tonumber(last) then id, answer = unpack(call('HMGET', H, '"i', '"a')) end
-  else
-    local kept = call('HGET', W, writer)
-    if kept then
-      local size, rest
-      last, size, rest = match(kept, '^(%d+) (%d+) (.*)$')
-      id, answer = sub(rest, 1, size), sub(rest, size + 1)
+  local memory
+  if is_last then memory = sub(last_writer, #writer + 2) else memory = call('HGET', W, writer) end
+  if memory then
+    local before, this = tonumber(match(memory, '^%d+')), tonumber(sequence)
+    if this < before then answer = '["superseded",' .. now_text .. ']'
+    elseif this == before then
+      local about, given = match(memory, '^%d+\\n%d+\\n(.-)\\n(.*)$')
+      answer = about == first and given or '["conflict",' .. now_text .. ']'
     end
   end
-  if last then
-    if sequence < tonumber(last) then return '["superseded",' .. int(now) .. ']' end
-    if sequence == tonumber(last) then return id == first and answer or '["conflict",' .. int(now) .. ']' end
-  end
 end
-if now > life then return '["overdue",' .. int(now) .. ']' end
-
--- What is remembered of the last writer leaves the scope's hash: another takes its place, or the hash goes.
-local function bury()
-  if not last_writer or is_last then return end
-  local name, last, old_ends = match(last_writer, '^(.*) (%d+) (%d+)$')
-  local id, answer = unpack(call('HMGET', H, '"i', '"a'))
-  call('HSET', W, name, last .. ' ' .. #id .. ' ' .. id .. answer)
-  call('PEXPIREAT', W, tonumber(old_ends) > tonumber(ends) and old_ends or ends)
-  last_writer = nil
-end
-local head_text, events_text, next_text, fresh
-if state then head_text, events_text, next_text, fresh = match(state, '^(%d+) (%d+) (%d+) (%d+)$') end
-local is_plain = head_text and (next_text == '0' or tonumber(next_text) > now)
-${logFunctions}
--- Appends records to the log of changes; answers how many came since it was cut to what is kept, which is not done at each commit.
-local function log(records)
-  if #records == 0 then return fresh end
-  local kept, age = match(keep_text, '^(%S+) (%S+)')
-  kept = tonumber(kept)
-  if kept > 0 then call('RPUSH', L, unpack(records)) end
-  local since = fresh + #records
-  if since < 64 and since < kept and found[3] == keep_text then return since end
-  trim(L, kept, micros - tonumber(age) * 1000)
-  return 0
+if not answer and now > tonumber(life) then answer = '["overdue",' .. now_text .. ']' end
+local head_text, events_text, next_text, fresh, kept_text, is_plain
+if state then
+  head_text, events_text, next_text, fresh, kept_text = match(state, '^(%d+) (%d+) (%d+) (%d+)|(.*)$')
+  is_plain = head_text and (next_text == '0' or tonumber(next_text) > now)
+  kept_text = kept_text or match(state, '|(.*)$')
 end
 ${plainScript}
-local at = 5
-local function take() at = at + 1; return ARGV[at] end
-local function number() return tonumber(take()) end
+if not answer then
+local O, X, V = tag .. 'o:' .. scope, tag .. 'x:' .. scope, tag .. 'f:' .. scope
+local S, D, F = tag .. 'scopes', tag .. 'due', tag .. 'floor'
 local function exact(n)
   if n == math.floor(n) and n > -2^53 and n < 2^53 then return int(n) end
   for digits = 15, 17 do
@@ -139,13 +155,15 @@ local function record_of(revision, before, about, changes, events, events_before
     .. (events and ',[' .. events .. '],' .. int(events_before) or '') .. ']'
 end
 ${leanScript}
+if not answer then
+at = start + 2
 -- An empty batch only sweeps: the scope keeps what it kept.
-if count == 0 and found[3] then keep_text = found[3] end
+if count == 0 and kept_text then keep_text = kept_text end
 local keep = {}
 for part in string.gmatch(keep_text, '%S+') do keep[#keep + 1] = tonumber(part) end
-local commits = {}
+commits = {}
 for i = 1, count do
-  local commit = { about = take(), conditions = {}, mutations = {} }
+  local commit = { about = about_of(take(), writer), conditions = {}, mutations = {} }
   if way == 'plain' then
     commit.metadata, commit.mutations[1] = '', { op = 'put', key = take(), ttl = -1, text = take() }
   else
@@ -171,7 +189,7 @@ for i = 1, count do
   commits[i] = commit
 end
 
-local meta = { match(state or '0 0 0 0', '^(%d+) (%d+) (%d+) (%d+) ?(%d*) ?(%d*)$') }
+local meta = { match(state or '0 0 0 0|', '^(%d+) (%d+) (%d+) (%d+) ?(%d*) ?(%d*)|') }
 local head, events_head, next_before, deadline = tonumber(meta[1]), tonumber(meta[2]), meta[3], tonumber(meta[5])
 if deadline == 0 then deadline = nil end
 local seal = meta[6] == '1' and call('HGET', H, '"seal')
@@ -246,8 +264,8 @@ end
 
 -- The scope goes; what is remembered of its writers stays.
 local function forget()
-  is_last = false
-  bury()
+  if last_writer then bury(W, last_writer, life) end
+  last_writer = nil
   call('DEL', H, O, X, L, V)
 end
 
@@ -379,26 +397,31 @@ else
   end
   -- The short ways are for a state of four parts.
   local more = (over or seal) and ' ' .. int(deadline or 0) .. ' ' .. (seal and '1' or '0') or ''
-  call('HSET', H, '"s', int(head) .. ' ' .. int(events_head) .. ' ' .. next_text .. ' ' .. (#records > 0 and '0' or meta[4]) .. more, '"k', keep_text)
+  call('HSET', H, '"s', int(head) .. ' ' .. int(events_head) .. ' ' .. next_text .. ' ' .. (#records > 0 and '0' or meta[4]) .. more .. '|' .. keep_text)
   if seal then call('HSET', H, '"seal', seal) else call('HDEL', H, '"seal') end
   for _, key in ipairs({ H, O, X, L, V }) do
-    if over then call('PEXPIREAT', key, int(math.max(over, life, now + 1000) - offset))
+    if over then call('PEXPIREAT', key, int(math.max(over, tonumber(life), now + 1000) - offset))
     else call('PERSIST', key) end
   end
 end
 
-local answer = '[' .. int(head) .. ',' .. int(now) .. ',' .. (next_deadline and int(next_deadline) or '0')
+answer = '[' .. int(head) .. ',' .. now_text .. ',' .. (next_deadline and int(next_deadline) or '0')
   .. ',[' .. table.concat(outcomes, ',') .. ']]'
 if count > 0 then
+  local memory = sequence .. '\\n' .. life .. '\\n' .. first .. '\\n' .. answer
   if head > 0 or seal then
-    bury()
-    call('HSET', H, '"w', memory, '"i', first, '"a', answer)
+    if last_writer and not is_last then bury(W, last_writer, life) end
+    call('HSET', H, '"w', writer .. '\\n' .. memory)
   else
-    call('HSET', W, writer, match(memory, '^%S+ (%d+)') .. ' ' .. #first .. ' ' .. first .. answer)
-    call('PEXPIREAT', W, ends)
+    call('HSET', W, writer, memory)
+    call('PEXPIREAT', W, int(end_of(life)))
   end
 end
 if ended then redis.pcall('PUBLISH', channel, 'wake') end
 if #messages > 0 then redis.pcall('PUBLISH', channel, '[' .. table.concat(messages, ',') .. ']') end
-return answer
+end
+end
+answers[i], at = answer, start + size
+end
+return answers
 `;

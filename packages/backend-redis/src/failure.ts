@@ -28,6 +28,10 @@ const inScript = /^ERR Error running script \(call to \w+\): (?:@user_script: ?\
 /** What the server said, also of a command in a script. */
 export const saidBy = (error: unknown): string => messageOf(error).replace(inScript, "");
 
+/** Whether the server refused it, or broke it off: no connection was lost. */
+export const saidByServer = (error: unknown): boolean =>
+	error instanceof Error && error.name === "ReplyError";
+
 /** Whether the command certainly never left this process. */
 export const isUnsent = (error: unknown): boolean => messageOf(error).startsWith(notWritten);
 

@@ -5,30 +5,27 @@ import { Command } from "ioredis";
 /** How many buckets there are: fixed, since a scope's bucket follows from its id. */
 export const bucketCount = 256;
 
-/** The keys of one bucket: which scopes it has, when they are due, and the highest head that was dropped. */
+/** The keys of one bucket: which scopes it has, and when they are due. */
 export interface BucketKeys {
 	readonly scopes: string;
 	readonly due: string;
-	readonly floor: string;
 }
 
-/** The keys of one scope, all under their bucket's hash tag. */
+/** The keys of one scope, all under their bucket's hash tag. The scripts that write know more of them, by the name of the first. */
 export interface ScopeKeys extends BucketKeys {
 	/** Entries and the scope's own facts, in one hash. */
 	readonly entries: string;
 	/** The entries' keys, ordered: a sorted set of equal scores. */
 	readonly order: string;
-	readonly deadlines: string;
 	readonly changes: string;
 	readonly events: string;
-	readonly writers: string;
 	readonly channel: string;
 }
 
 /** The keys of a bucket. */
 export const bucketKeys = (prefix: string, bucket: number): BucketKeys => {
 	const tag = `${prefix}:{${bucket}}`;
-	return { scopes: `${tag}:scopes`, due: `${tag}:due`, floor: `${tag}:floor` };
+	return { scopes: `${tag}:scopes`, due: `${tag}:due` };
 };
 
 // FNV-1a (https://datatracker.ietf.org/doc/html/draft-eastlake-fnv): spreads ids evenly, and never changes.
@@ -46,10 +43,8 @@ export function scopeKeys(prefix: string, scope: ScopeId): ScopeKeys {
 		...bucketKeys(prefix, bucket),
 		entries: key("e"),
 		order: key("o"),
-		deadlines: key("x"),
 		changes: key("c"),
 		events: key("f"),
-		writers: key("w"),
 		channel: key("p"),
 	};
 }
@@ -78,16 +73,3 @@ export function slotOf(key: string): number {
  * breaks it off, half done, where it then asks for one that is gone. With a key that is missing from the start it refuses (`TRYAGAIN`).
  */
 export const missingKey = ({ scopes }: BucketKeys): string => scopes.replace(/scopes$/, "none");
-
-/** A scope's keys in the order that the commit script takes them. */
-export const commitKeys = (keys: ScopeKeys): string[] => [
-	keys.entries,
-	keys.order,
-	keys.deadlines,
-	keys.changes,
-	keys.events,
-	keys.writers,
-	keys.scopes,
-	keys.due,
-	keys.floor,
-];

@@ -1,5 +1,5 @@
 /** The way to the servers: hands calls over only where there is a connection, in one write to each, and settles each in time. */
-import type { Redis } from "ioredis";
+import { Command, type Redis } from "ioredis";
 import { isUnsent, Unanswered } from "./failure.js";
 import type { Script } from "./script.js";
 import type { Redirection, Servers } from "./servers.js";
@@ -28,6 +28,8 @@ interface Call {
 	state: "waiting" | "sent" | "settled";
 	/** Until when it may wait for a connection. */
 	readonly until: number;
+	/** Until when it may wait for its answer. */
+	readonly end: number;
 	/** What a server refused it with, though it may do it later or elsewhere. */
 	refusal: Error | undefined;
 	/** Where that sent it. */
@@ -39,6 +41,40 @@ interface Call {
 /** How long what waits is left alone before it is tried again, in ms: at first, and at most. */
 const pauses = { first: 2, longest: 100 } as const;
 
+/** How much is gathered before it is written, in characters: the server begins with it while the rest is made. */
+const writtenAtOnce = 65_536;
+
+/**
+ * What gathers commands into one write. A pipeline does it too, but makes an object with all commands as methods each time; and for one call it
+ * costs more than the call.
+ */
+class OneWrite {
+	readonly isPipeline = true;
+	readonly destination: { readonly redis: Redis };
+	#gathered = "";
+	#open = true;
+
+	constructor(redis: Redis) {
+		this.destination = { redis };
+	}
+
+	/** Takes a command's bytes; what the client sends again later goes straight on. */
+	write(data: string | Buffer): void {
+		this.#gathered += data;
+		if (!this.#open || this.#gathered.length > writtenAtOnce) this.#flush();
+	}
+
+	end(): void {
+		this.#open = false;
+		if (this.#gathered !== "") this.#flush();
+	}
+
+	#flush(): void {
+		this.destination.redis.stream.write(this.#gathered);
+		this.#gathered = "";
+	}
+}
+
 /** Calls to one server or one cluster. */
 export class Link {
 	readonly #servers: Servers;
@@ -49,6 +85,7 @@ export class Link {
 	readonly #again: Call[] = [];
 	#retry: NodeJS.Timeout | undefined;
 	#pause: number = pauses.first;
+	#look: NodeJS.Timeout | undefined;
 
 	/** `used` is told each connection that calls are sent on, each time. */
 	constructor(servers: Servers, limits: LinkLimits, used: (connection: Redis) => void = () => {}) {
@@ -63,7 +100,9 @@ export class Link {
 			const error = new Unanswered("busy", `${this.#open.size} calls wait for Redis already: slow down`);
 			return asks.map(() => Promise.reject(error));
 		}
-		const until = performance.now() + this.#limits.connectWithin;
+		const { connectWithin, answerWithin } = this.#limits;
+		const now = performance.now();
+		const [until, end] = [now + connectWithin, now + answerWithin];
 		const calls: Call[] = [];
 		const answers = asks.map((ask) => {
 			const { promise, resolve, reject } = Promise.withResolvers<unknown>();
@@ -73,6 +112,7 @@ export class Link {
 				reject,
 				state: "waiting",
 				until,
+				end,
 				refusal: undefined,
 				redirection: undefined,
 				whole: false,
@@ -81,18 +121,7 @@ export class Link {
 			calls.push(call);
 			return promise;
 		});
-		let left = calls.length;
-		const giveUp = setTimeout(() => {
-			const message = `Redis did not answer within ${this.#limits.answerWithin} ms`;
-			for (const call of calls) this.#fail(call, call.state === "sent" ? "unknown" : "unavailable", message);
-			this.#servers.doubt();
-		}, this.#limits.answerWithin);
-		for (const answer of answers) {
-			const done = (): void => {
-				if (--left === 0) clearTimeout(giveUp);
-			};
-			answer.then(done, done);
-		}
+		if (this.#look === undefined) this.#lookIn(answerWithin);
 		this.#dispatch(calls);
 		return answers;
 	}
@@ -100,6 +129,7 @@ export class Link {
 	/** Settles what is unanswered. */
 	close(): void {
 		clearTimeout(this.#retry);
+		clearTimeout(this.#look);
 		this.#servers.release();
 		for (const call of this.#open)
 			this.#fail(call, call.state === "sent" ? "unknown" : "unavailable", "the connection was closed");
@@ -151,30 +181,61 @@ export class Link {
 			: `Redis refused for ${connectWithin} ms: ${refusal.message}`;
 	}
 
+	/** One timer for all calls, which stand in the order in which their time ends: one each costs more than the rest of a call. */
+	#lookIn(ms: number): void {
+		this.#look = setTimeout(() => this.#giveUp(), Math.max(1, ms)).unref();
+	}
+
+	#giveUp(): void {
+		this.#look = undefined;
+		const now = performance.now();
+		const message = `Redis did not answer within ${this.#limits.answerWithin} ms`;
+		let isLate = false;
+		for (const call of this.#open) {
+			if (call.end > now) {
+				this.#lookIn(call.end - now);
+				break;
+			}
+			this.#fail(call, call.state === "sent" ? "unknown" : "unavailable", message);
+			isLate = true;
+		}
+		if (isLate) this.#servers.doubt();
+	}
+
 	/** One write for all of them. */
 	#send(connection: Redis, calls: readonly Call[]): void {
 		this.#used(connection);
-		const pipeline = connection.pipeline();
+		const { keyPrefix } = connection.options;
+		const options = { replyEncoding: "utf8", ...(keyPrefix && { keyPrefix }) } as const;
+		const write = calls.length === 1 ? undefined : new OneWrite(connection);
+		const send = (name: string, args: Argument[]): Promise<unknown> => {
+			const command = new Command(name, args, options);
+			connection.sendCommand(command, write);
+			return command.promise;
+		};
 		for (const call of calls) {
 			const { ask, redirection } = call;
 			call.state = "sent";
 			call.redirection = undefined;
-			if (redirection?.asking && redirection.connection === connection) pipeline.call("asking");
-			const answered = (error: Error | null | undefined, value?: unknown): void =>
-				this.#answered(call, error, value);
-			if (!("script" in ask)) pipeline.call(ask.command, [...ask.args], answered);
+			if (redirection?.asking && redirection.connection === connection) send("asking", []).catch(() => {});
+			let answer: Promise<unknown>;
+			if (!("script" in ask)) answer = send(ask.command, [...ask.args]);
 			else {
 				const { script, keys, args } = ask;
 				const [command, text] = call.whole ? ["eval", script.text] : ["evalsha", script.hash];
-				pipeline.call(command, [text, keys.length, ...keys, ...args], answered);
+				answer = send(command, [text, keys.length, ...keys, ...args]);
 			}
+			answer.then(
+				(value) => this.#answered(call, null, value),
+				(error) => this.#answered(call, error),
+			);
 		}
-		pipeline.exec().catch(() => {});
+		write?.end();
 	}
 
-	#answered(call: Call, error: Error | null | undefined, value: unknown): void {
+	#answered(call: Call, error: Error | null, value?: unknown): void {
 		if (call.state === "settled") return;
-		if (error === null || error === undefined) {
+		if (error === null) {
 			this.#pause = pauses.first;
 			this.#settle(call);
 			call.resolve(value);
@@ -198,7 +259,7 @@ export class Link {
 		}
 	}
 
-	/** Once a pipeline has called back for all that it settles, those of them that are to be sent again go out together. */
+	/** Once all that a connection answers or loses at once has been looked at, those of them that are to be sent again go out together. */
 	#later(call: Call): void {
 		call.state = "waiting";
 		this.#again.push(call);

@@ -5,15 +5,15 @@
  * `reducer.test.ts` of this package runs all of them beside core's reducer.
  */
 export const plainScript = `
-if way == 'plain' and is_plain then
-  local last, before, now_text = tonumber(head_text), head_text, int(now)
-  local fields, size, born, places, outcomes, records = { '"s', '', '"k', keep_text, '"w', memory, '"i', first, '"a', '' }, 10, {}, {}, {}, {}
+if not answer and way == 'plain' and is_plain then
+  local last, before = tonumber(head_text), head_text
+  local fields, size, born, places, outcomes, records = { '"s', '', '"w', '' }, 4, {}, {}, {}, {}
   for i = 1, count do
-    local at = i * 3 + 3
+    local at = start + i * 3
     local key, text = ARGV[at + 1], ARGV[at + 2]
     local place = places[key]
     -- The same key again in this batch: what counts is what was just written of it.
-    local raw = place and fields[place] or not place and found[i + 3]
+    local raw = place and fields[place] or not place and found[i + 2]
     if not place then
       if not raw then born[#born + 1] = 0; born[#born + 1] = key end
       place = size + 2
@@ -24,7 +24,7 @@ if way == 'plain' and is_plain then
     if not raw then fields[place] = revision .. ' ' .. text
     else
       local created = sub(raw, 1, 16)
-      if sub(raw, 17, 17) == '|' then
+      if byte(raw, 17) == 124 then
         created = sub(raw, 18, 33)
         -- A deadline that ends is for the longer ways.
         if sub(raw, 34, 35) ~= '0 ' then outcomes = nil; break end
@@ -33,18 +33,18 @@ if way == 'plain' and is_plain then
       change = change .. ',' .. created .. ',0'
     end
     outcomes[i] = revision
-    records[i] = '[' .. revision .. ',' .. before .. ',' .. now_text .. ',' .. ARGV[at] .. ',[[' .. json(key) .. ',' .. change .. ']]]'
+    records[i] = '[' .. revision .. ',' .. before .. ',' .. now_text .. ',' .. about_of(ARGV[at], writer) .. ',[[' .. json(key) .. ',' .. change .. ']]]'
     before = revision
   end
   if outcomes then
-    local answer = '[' .. before .. ',' .. now_text .. ',' .. next_text .. ',[' .. table.concat(outcomes, ',') .. ']]'
-    fields[2] = before .. ' ' .. events_text .. ' ' .. next_text .. ' ' .. log(records)
-    fields[10] = answer
-    bury()
+    answer = '[' .. before .. ',' .. now_text .. ',' .. next_text .. ',[' .. table.concat(outcomes, ',') .. ']]'
+    fields[2] = before .. ' ' .. events_text .. ' ' .. next_text .. ' '
+      .. log(L, records, fresh, keep_text, kept_text == keep_text) .. '|' .. keep_text
+    fields[4] = writer .. '\\n' .. sequence .. '\\n' .. life .. '\\n' .. first .. '\\n' .. answer
+    if last_writer and not is_last then bury(W, last_writer, life) end
     call('HSET', H, unpack(fields))
-    if #born > 0 then call('ZADD', O, unpack(born)) end
+    if #born > 0 then call('ZADD', tag .. 'o:' .. scope, unpack(born)) end
     redis.pcall('PUBLISH', channel, '[' .. table.concat(records, ',') .. ']')
-    return answer
   end
 end
 `;

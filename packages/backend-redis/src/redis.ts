@@ -22,24 +22,16 @@ import {
 import type { RedisOptions as ClientOptions, Cluster, ClusterNode, Redis, SentinelAddress } from "ioredis";
 import { commitScript } from "./commit-script.js";
 import { connect, connectCluster, connectLike, hangUp } from "./connect.js";
-import { failureOf, isOutOfMemory } from "./failure.js";
+import { failureOf, isOutOfMemory, saidByServer } from "./failure.js";
 import { Inspection } from "./inspection.js";
-import {
-	bucketCount,
-	bucketKeys,
-	checkedPrefix,
-	commitKeys,
-	missingKey,
-	type ScopeKeys,
-	scopeKeys,
-} from "./keys.js";
+import { bucketCount, bucketKeys, checkedPrefix, missingKey, type ScopeKeys, scopeKeys } from "./keys.js";
 import { type Ask, Link, type LinkLimits } from "./link.js";
 import { dropScript, listScript, logScript, readScript } from "./read-scripts.js";
 import { Script } from "./script.js";
 import { type Client, isCluster, serversOf } from "./servers.js";
 import { ShardedSubscriber } from "./sharded-subscriber.js";
 import { Subscriber } from "./subscriber.js";
-import { batchArguments, parseAnswer, parseEntry, parseRead, parseRecords, stateField } from "./wire.js";
+import { packed, parseAnswer, parseEntry, parseRead, parseRecords, pushBatch, stateField } from "./wire.js";
 
 /** Options of {@link redis}. */
 export interface RedisOptions {
@@ -179,21 +171,27 @@ class RedisBackend implements Backend {
 	}
 
 	commit(batches: readonly Batch[]): Promise<BatchAnswer | Failure>[] {
+		// A cluster's scripts are of one slot.
+		const packs = this.#clustered ? batches.map((batch) => [batch]) : packed(batches);
 		const offset = this.#offset();
 		const answers = this.#run(
-			batches.map((batch) => {
-				const keys = scopeKeys(this.#prefix, batch.scope);
-				return {
-					script: this.#scripts.commit,
-					keys: this.#writtenKeys(keys),
-					args: batchArguments(batch, keys.channel, offset),
-				};
+			packs.map((pack) => {
+				const args: (string | number)[] = [offset, `${this.#prefix}:`];
+				for (const batch of pack) pushBatch(args, batch);
+				return { script: this.#scripts.commit, keys: this.#writtenKeys(pack), args };
 			}),
 		);
-		return answers.map((answer, i) =>
-			answer.then(
-				(text) => parseAnswer(text as string),
-				(cause) => (isOutOfMemory(cause) ? this.#full(batches[i] as Batch, cause) : failureOf(cause)),
+		return packs.flatMap((pack, i) =>
+			pack.map((batch, at) =>
+				(answers[i] as Promise<unknown>).then(
+					(texts) => parseAnswer((texts as string[])[at] as string),
+					(cause) => {
+						// One of them broke it off: which one, and why, is said where each is alone. What was done is recognised.
+						if (pack.length > 1 && saidByServer(cause))
+							return this.commit([batch])[0] as Promise<BatchAnswer>;
+						return isOutOfMemory(cause) ? this.#full(batch, cause) : failureOf(cause);
+					},
+				),
 			),
 		);
 	}
@@ -272,11 +270,11 @@ class RedisBackend implements Backend {
 	}
 
 	async drop(scope: ScopeId): Promise<void> {
-		const keys = scopeKeys(this.#prefix, scope);
+		const { channel } = scopeKeys(this.#prefix, scope);
 		await this.#ask({
 			script: this.#scripts.drop,
-			keys: this.#writtenKeys(keys),
-			args: [scope, keys.channel],
+			keys: this.#writtenKeys([{ scope }]),
+			args: [channel, this.#offset()],
 		});
 	}
 
@@ -297,8 +295,11 @@ class RedisBackend implements Backend {
 		return this.#options.clockOffset?.() ?? 0;
 	}
 
-	#writtenKeys(keys: ScopeKeys): string[] {
-		return this.#clustered ? [...commitKeys(keys), missingKey(keys)] : commitKeys(keys);
+	/** The keys that scripts that write are told. */
+	#writtenKeys(scopes: readonly { readonly scope: ScopeId }[]): string[] {
+		const keys = scopes.map(({ scope }) => scopeKeys(this.#prefix, scope));
+		const written = keys.map(({ entries }) => entries);
+		return this.#clustered ? [...written, missingKey(keys[0] as ScopeKeys)] : written;
 	}
 
 	#run(asks: readonly Ask[]): Promise<unknown>[] {

@@ -49,12 +49,13 @@ function mutationArguments(mutation: Mutation): Argument[] {
 	}
 }
 
-/** What a record says of a commit beside what it did. Core's ids begin with the origin, which is not said twice. */
-function about({ id, origin = "", metadata, quiet }: Commit): string {
+/** What a record says of a commit beside what it did. The origin is not said twice, and not at all where it is the writer, see the commit script. */
+function about({ id, origin = "", metadata, quiet }: Commit, writer: string): string {
 	const isOwn = origin !== "" && id.startsWith(origin);
 	const idText = isOwn ? `[${JSON.stringify(id.slice(origin.length))}]` : JSON.stringify(id);
 	const metadataText = metadata === undefined ? "null" : JSON.stringify(metadata);
-	return `${JSON.stringify(origin)},${idText},${quiet === true ? 1 : 0},${metadataText}`;
+	const text = `${idText},${quiet === true ? 1 : 0},${metadataText}`;
+	return isOwn && origin === writer && /^\w+$/.test(origin) ? text : `${JSON.stringify(origin)},${text}`;
 }
 
 /** The way through the commit script: the shortest that can do all of a batch's commits. */
@@ -62,6 +63,9 @@ type Way = "plain" | "lean" | "long";
 
 // Each key is an argument of one call in Lua, which takes 8,000.
 const leanKeys = 2000;
+
+const keysOf = (commits: readonly Commit[]): number =>
+	commits.reduce((sum, { if: conditions = [] }) => sum + conditions.length + 1, 0);
 
 const isPlain = (commit: Commit): boolean => {
 	const [first] = commit.do;
@@ -82,12 +86,12 @@ const isLean = ({ if: conditions = [], do: [first, ...more] }: Commit): boolean 
 	conditions.every((condition) => "key" in condition);
 
 const wayOf = (commits: readonly Commit[]): Way => {
-	if (commits.length === 0 || commits.length > leanKeys) return "long";
+	if (commits.length === 0 || keysOf(commits) > leanKeys) return "long";
 	return commits.every(isPlain) ? "plain" : commits.every(isLean) ? "lean" : "long";
 };
 
-function pushCommit(args: Argument[], commit: Commit, way: Way): void {
-	args.push(about(commit));
+function pushCommit(args: Argument[], commit: Commit, writer: string, way: Way): void {
+	args.push(about(commit, writer));
 	if (way === "plain") {
 		const { key, value } = commit.do[0] as Put;
 		args.push(key, value.text);
@@ -100,25 +104,38 @@ function pushCommit(args: Argument[], commit: Commit, way: Way): void {
 	for (const mutation of mutations) args.push(...mutationArguments(mutation));
 }
 
-/** How long after a batch's time its answer is remembered, in ms. */
-const remembered = 60_000;
-
-/** A batch as the commit script reads it. */
-export function batchArguments(batch: Batch, channel: string, offset: number): Argument[] {
-	const { scope, writer, sequence, until, floor, step, keep, commits } = batch;
+/** Adds a batch as the commit script reads it. */
+export function pushBatch(args: Argument[], batch: Batch): void {
+	const { writer, sequence, until, floor, step, keep, commits } = batch;
 	const { changes, events } = keep;
 	const way = wayOf(commits);
-	const life = Math.ceil(until);
-	const args: Argument[] = [
-		// Each argument costs; all that is of a known form is one.
-		`${way} ${commits.length} ${offset} ${sequence} ${life} ${life - Math.floor(offset) + remembered} ${floor} ${step} ${changes.count} ${changes.age} ${events.count} ${events.age}`,
-		scope,
-		channel,
-		writer,
-		commits[0]?.id ?? "",
-	];
-	for (const commit of commits) pushCommit(args, commit, way);
-	return args;
+	const start = args.length;
+	args.push("", writer);
+	for (const commit of commits) pushCommit(args, commit, writer, way);
+	// Each argument costs; all that is of a known form is one.
+	args[start] =
+		`${way} ${commits.length} ${args.length - start} ${sequence} ${Math.ceil(until)} ${floor} ${step} ${changes.count} ${changes.age} ${events.count} ${events.age}`;
+}
+
+const scopesAtOnce = 32;
+const mutationsAtOnce = 64;
+
+/** Batches in order, those together that one run of the commit script does: not so many that others wait for it. */
+export function packed(batches: readonly Batch[]): Batch[][] {
+	const packs: Batch[][] = [];
+	let room = 0;
+	for (const batch of batches) {
+		const mutations = batch.commits.reduce((sum, commit) => sum + commit.do.length, 0);
+		const last = packs.at(-1);
+		if (last !== undefined && last.length < scopesAtOnce && mutations <= room) {
+			last.push(batch);
+			room -= mutations;
+		} else {
+			packs.push([batch]);
+			room = mutationsAtOnce - mutations;
+		}
+	}
+	return packs;
 }
 
 // A revision is above the clock's microseconds, and below 2^53.
@@ -156,7 +173,7 @@ export function parseEntry(key: string, raw: string): Entry {
 	};
 }
 
-/** The field of a scope's hash that holds its head, the head of its events, its next deadline, and more where it is not plain. */
+/** The field of a scope's hash that holds its head, the head of its events, its next deadline, more where it is not plain, and what it keeps. */
 export const stateField = '"s';
 
 /** A read, as the fields of the scope's hash tell it a moment before `now`; `undefined` where a deadline has passed by then. */
@@ -165,7 +182,8 @@ export function parseRead(
 	[state, ...found]: readonly (string | null)[],
 	now: number,
 ): ReadAnswer | undefined {
-	const [head = 0, , next = 0, , deadline = 0, sealed = 0] = state?.split(" ").map(Number) ?? [];
+	const [head = 0, , next = 0, , deadline = 0, sealed = 0] =
+		state?.split("|")[0]?.split(" ").map(Number) ?? [];
 	if (deadline > 0 && deadline <= now && sealed === 0) return undefined;
 	const entries: (Entry | null)[] = [];
 	for (const [i, key] of keys.entries()) {
