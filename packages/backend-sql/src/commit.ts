@@ -31,7 +31,7 @@ export interface Packed {
 
 const columns = scopeColumns.map((column) => `s."${column}"`).join(", ");
 
-/** The statement that locks the rows of scopes, in one order for all; it leaves out those that are locked, unless it `waits`. */
+/** The statement that locks the rows of scopes; it leaves out those that are locked, so that the order is all the same, unless it `waits` for the one. */
 export const lockScopes = (
 	language: Language,
 	scopes: readonly string[],
@@ -39,13 +39,12 @@ export const lockScopes = (
 ): readonly Statement[] => {
 	const { engine } = language;
 	const lock = (waits && engine.waiting?.lock) || engine.skipLocked;
-	return language.parts(scopes.length === 1 ? scopes : [...scopes].sort()).map((part) => {
+	return language.parts(scopes).map((part) => {
 		const these = engine.isOneOf('s."scope"', part);
 		return language.shape(
 			lock,
 			these,
-			() =>
-				`select ${columns}, {now} as "now" from {scopes} s where ${these.text()} order by s."scope" ${lock}`,
+			() => `select ${columns}, {now} as "now" from {scopes} s where ${these.text()} ${lock}`,
 		);
 	});
 };
@@ -53,13 +52,15 @@ export const lockScopes = (
 const selectWriters = (language: Language, batches: readonly Batch[]): readonly Statement[] =>
 	language.parts(batches.filter(({ commits }) => commits.length > 0)).map((part) => {
 		const pairs = part.map(({ scope, writer }): [string, string] => [scope, writer]);
-		const table = language.engine.pairTable("scope", "writer", pairs);
+		const { pairTable, lookUp } = language.engine;
+		const table = pairTable("scope", "writer", pairs);
 		return language.shape(
 			"writers",
 			table,
 			() =>
 				`select a."scope", w."sequence", w."first_id", w."until", w."answer" from ${table.text()} a
-				join {scopes} s on s."scope" = a."scope" join {writers} w on w."scope_id" = s."id" and w."writer" = a."writer"`,
+				${lookUp("join", "scopes", "s", 's."scope" = a."scope"')}
+				${lookUp("join", "writers", "w", 'w."scope_id" = s."id" and w."writer" = a."writer"')}`,
 		);
 	});
 

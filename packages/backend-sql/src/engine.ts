@@ -37,6 +37,8 @@ export interface Engine {
 	readonly now: string;
 	/** Starts a transaction that writes. */
 	readonly begin: readonly string[];
+	/** What joins a table's row that a condition finds by an index, for each row before it, also where the table was empty when it was planned. */
+	lookUp(join: "join" | "left join", table: string, name: string, condition: string): string;
 	/** What follows a select that locks rows, and leaves out those that are locked. */
 	readonly skipLocked: string;
 	/**

@@ -35,6 +35,9 @@ export const postgresEngine: Engine = {
 	waiting: { begin: "set local lock_timeout = '1s'", lock: "for update" },
 	quote: '"',
 	text: (column) => column,
+	// The offset keeps the planner from joining by the first column of an index alone, which it takes for as good while it has not seen the table full.
+	lookUp: (join, table, name, condition) =>
+		`${join} lateral (select * from {${table}} ${name} where ${condition} offset 0) ${name} on true`,
 	placeholder: (index) => `$${index}`,
 	onConflict: (keys, updated) =>
 		`on conflict (${keys.map((key) => `"${key}"`).join(", ")}) do ${
