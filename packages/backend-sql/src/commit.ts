@@ -14,7 +14,7 @@ import type { Language } from "./engine.js";
 import type { KnownScope, KnownScopes } from "./known-scopes.js";
 import { type Found, load, namedEntries, selectNamed, selectNamedOf } from "./load.js";
 import type { LoadedScope } from "./loaded-scope.js";
-import { isLong, trim } from "./retention.js";
+import { cut, cutText, isLong, isOld, trim } from "./retention.js";
 import { parseEntry, parseWriter } from "./rows.js";
 import { emptied, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import { type Row, type Statement, type Steps, toNumber, toText } from "./statement.js";
@@ -67,6 +67,7 @@ const selectWriters = (language: Language, batches: readonly Batch[]): readonly 
 /** Says that scopes were changed: a hint to those who watch them. */
 export type Hint = (scopes: readonly string[]) => readonly Statement[];
 
+/** A batch that was applied to a scope. */
 interface Applied {
 	readonly row: ScopeRow;
 	readonly batch: Batch;
@@ -227,15 +228,19 @@ function* write(
 			.map((of) => ({ of, row, now: one.now })),
 	);
 	const rows = new Map(written.map(({ row }) => [row.id, row]));
-	if (long.length > 0) {
-		yield statements.splice(0);
-		for (const { of, row, now } of long) {
-			const current = rows.get(row.id) as ScopeRow;
-			const keep = current.keep?.[of];
-			if (keep === undefined) continue;
-			const size = yield* trim(language, of, row.id, sizeOf(current, of), keep, now);
-			rows.set(row.id, withSize(current, of, size));
+	for (const { of, row, now } of long) {
+		const current = rows.get(row.id) as ScopeRow;
+		const keep = current.keep?.[of];
+		if (keep === undefined) continue;
+		const size = sizeOf(current, of);
+		if (isOld(size, keep, now)) {
+			yield statements.splice(0);
+			rows.set(row.id, withSize(current, of, yield* trim(language, of, row.id, size, keep, now)));
+			continue;
 		}
+		const { values, size: left } = cut(size, keep, row.id);
+		statements.push(language.say(cutText(of), values));
+		rows.set(row.id, withSize(current, of, left));
 	}
 	const left = [...rows.values()];
 	statements.push(...writeScopes(language, left));
@@ -249,7 +254,7 @@ function* write(
 }
 
 /** What is known of a scope that was just written. */
-function knownScope(
+export function knownScope(
 	row: ScopeRow,
 	{ writer, sequence, until, commits }: Batch,
 	answer: BatchAnswer,
@@ -293,7 +298,8 @@ export const nextTidy = (row: ScopeRow): number | null => {
 	return Number.isFinite(next) ? next : null;
 };
 
-function rowAfter({ row, batch, state, now, answer, records }: Applied): ScopeRow {
+/** A scope's row behind a batch. */
+export function rowAfter({ row, batch, state, now, answer, records }: Applied): ScopeRow {
 	const before = state.cleared ? emptied(row) : row;
 	const endsAt = state.seal === undefined && state.deadline !== null ? endOfScope(state) : null;
 	let after: ScopeRow = {

@@ -31,8 +31,10 @@ export function selectNamed(language: Language, batches: readonly Batch[]): read
 	return [...select(whole, entryColumns), ...select(headOnly, headColumns)];
 }
 
-const wholeOf = `select ${selectList("e", entryColumns)} from {entries} e where e."scope_id" = ? and e."key" = ?`;
-const headOf = `select ${heads} from {entries} e where e."scope_id" = ? and e."key" = ?`;
+/** Selects an entry by the id of its scope and its key. */
+export const wholeOf = `select ${selectList("e", entryColumns)} from {entries} e where e."scope_id" = ? and e."key" = ?`;
+/** The same without its value. */
+export const headOf = `select ${heads} from {entries} e where e."scope_id" = ? and e."key" = ?`;
 
 /** The same of a scope whose row is known, one by one. */
 export function selectNamedOf(language: Language, id: number, batch: Batch): readonly Statement[] {
