@@ -11,9 +11,10 @@ import {
 } from "@holdfast/core";
 import { clearScopes } from "./clearing.js";
 import type { Language } from "./engine.js";
+import type { KnownHeads } from "./known-heads.js";
 import type { KnownScope, KnownScopes } from "./known-scopes.js";
 import { type Found, load, namedEntries, selectNamed, selectNamedOf } from "./load.js";
-import type { LoadedScope } from "./loaded-scope.js";
+import { type LoadedScope, namedKeys } from "./loaded-scope.js";
 import { cut, cutText, isLong, isOld, trim } from "./retention.js";
 import { parseEntry, parseWriter } from "./rows.js";
 import { emptied, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
@@ -87,6 +88,7 @@ interface Applied {
  * @param waits - whether to wait for rows that are held elsewhere, where that can be bounded.
  * @param hint - what to say behind the commit about the scopes that it changed.
  * @param known - what the connection knows of scopes, where no row has to be locked.
+ * @param heads - what is known of entries, where rows have to be locked.
  */
 export function* commitPack(
 	language: Language,
@@ -96,10 +98,12 @@ export function* commitPack(
 		waits = false,
 		hint,
 		known,
+		heads,
 	}: {
 		readonly waits?: boolean;
 		readonly hint?: Hint | undefined;
 		readonly known?: KnownScopes;
+		readonly heads?: KnownHeads;
 	} = {},
 ): Steps<readonly (Packed | undefined)[]> {
 	const { engine } = language;
@@ -127,7 +131,11 @@ export function* commitPack(
 		language,
 		batches.filter(({ scope, writer }) => known?.get(scope)?.last?.writer !== writer),
 	);
-	const named = selectNamed(language, unknown);
+	const covered = new Set(heads === undefined ? [] : batches.filter((batch) => heads.covers(batch)));
+	const named = selectNamed(
+		language,
+		covered.size === 0 ? unknown : unknown.filter((batch) => !covered.has(batch)),
+	);
 	const namedOf = batches.map((batch) => {
 		const id = known?.get(batch.scope)?.row.id;
 		return id === undefined ? [] : selectNamedOf(language, id, batch);
@@ -174,6 +182,7 @@ export function* commitPack(
 		if (answer !== undefined) judged.set(batch, answer);
 		else found.push({ row, batch, now, named: entries.get(batch.scope) ?? [] });
 	}
+	if (heads !== undefined && covered.size > 0) yield* recall(language, heads, covered, found);
 	const states = yield* load(language, found);
 	const applied = found.map(({ row, batch, now }, i): Applied => {
 		const state = states[i] as LoadedScope;
@@ -183,6 +192,9 @@ export function* commitPack(
 		return { row, batch, state, now, memory: remembered.get(batch.scope), ...evaluation };
 	});
 	const written = yield* write(language, applied, hint);
+	if (heads !== undefined)
+		for (const { row, batch, state } of applied)
+			heads.keep(batch.scope, state.cleared ? -1 : row.head, state.head, state.difference());
 	if (known !== undefined) for (const one of written) known.keep(one);
 	const done = new Map(applied.map((one) => [one.batch, one]));
 	return batches.map((batch): Packed | undefined => {
@@ -195,6 +207,30 @@ export function* commitPack(
 		const now = Date.now() + clockOffset;
 		return { batch, answer: { head: 0, now, next: null, outcomes: [] }, records: [], ended: false };
 	});
+}
+
+/** Gives scopes the entries that are known of them, or reads these where the scope is not as it had been left. */
+function* recall(
+	language: Language,
+	heads: KnownHeads,
+	covered: ReadonlySet<Batch>,
+	found: Found[],
+): Steps<void> {
+	const moved: Batch[] = [];
+	for (const [i, one] of found.entries()) {
+		const { row, batch } = one;
+		if (!covered.has(batch)) continue;
+		const known = row.nextExpiry === null ? heads.at(batch.scope, row.head) : undefined;
+		if (known === undefined) moved.push(batch);
+		else {
+			const named = [...namedKeys(batch).keys()].map((key) => known.get(key));
+			found[i] = { ...one, named: named.filter((entry) => entry !== undefined && entry !== null) };
+		}
+	}
+	if (moved.length === 0) return;
+	const entries = namedEntries(yield selectNamed(language, moved));
+	for (const [i, one] of found.entries())
+		if (moved.includes(one.batch)) found[i] = { ...one, named: entries.get(one.batch.scope) ?? [] };
 }
 
 /** Writes what became of scopes, and ends the transaction; answers what it left of them. */

@@ -1,20 +1,15 @@
 /** What the last transactions of a connection left of scopes: as long as no other connection writes, it need not be read again. */
-import type { Entry, ScopeId, WriterMemory } from "@holdfast/core";
+import type { ScopeId, WriterMemory } from "@holdfast/core";
 import type { ScopeRow } from "./scope-row.js";
 
 // Of so many scopes at most, those that were written last.
 const mostScopes = 1000;
-
-// Of so many entries of one at most.
-const mostHeads = 2000;
 
 /** A scope as its last transaction left it. */
 export interface KnownScope {
 	readonly row: ScopeRow;
 	/** Who wrote last, and what is remembered of it; absent: it has to be looked up. */
 	readonly last?: { readonly writer: string; readonly memory: WriterMemory };
-	/** Entries that were written, without their values; `null`: there is none. */
-	readonly heads?: Map<string, Entry | null>;
 }
 
 /** The scopes that one connection knows. */
@@ -38,7 +33,6 @@ export class KnownScopes {
 		this.#scopes.delete(scope);
 		// Its note may be large.
 		if (known.row.seal !== undefined) return;
-		if (known.heads !== undefined && known.heads.size > mostHeads) known.heads.clear();
 		if (this.#scopes.size >= mostScopes) {
 			const [oldest] = this.#scopes.keys();
 			if (oldest !== undefined) this.#scopes.delete(oldest);

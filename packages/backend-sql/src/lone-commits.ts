@@ -3,11 +3,12 @@ import { type Batch, type Entry, evaluate, judgeWriter, type Retention } from "@
 import { knownScope, type Packed, rowAfter, sizeOf, withSize } from "./commit.js";
 import type { EmbeddedDatabase, EmbeddedStatement } from "./embedded-store.js";
 import type { Language } from "./engine.js";
+import { KnownHeads } from "./known-heads.js";
 import type { KnownScope, KnownScopes } from "./known-scopes.js";
 import { headOf, wholeOf } from "./load.js";
 import { type Difference, LoadedScope, namedKeys } from "./loaded-scope.js";
 import { cut, cutText, isLong, isOld } from "./retention.js";
-import { formatAnswer, formatEntry, formatRecord, parseEntry, withoutValue } from "./rows.js";
+import { formatAnswer, formatEntry, formatRecord, parseEntry } from "./rows.js";
 import { formatScopeRow, type ScopeRow } from "./scope-row.js";
 import type { Row } from "./statement.js";
 import { deleteEntry, extendEntry, textsOfRows } from "./write.js";
@@ -74,6 +75,7 @@ function prepareAll(database: EmbeddedDatabase, language: Language) {
 /** Such batches on one database. */
 export class LoneCommits {
 	readonly #known: KnownScopes;
+	readonly #heads = new KnownHeads();
 	readonly #statements: ReturnType<typeof prepareAll>;
 
 	/** The tables must be there. */
@@ -100,8 +102,7 @@ export class LoneCommits {
 				? undefined
 				: { batch, answer: judged, records: [], ended: false };
 		}
-		const heads = before.heads ?? new Map<string, Entry | null>();
-		const state = new LoadedScope(row, { named: this.#named(row.id, batch, heads), tallies: new Map() });
+		const state = new LoadedScope(row, { named: this.#named(row, batch), tallies: new Map() });
 		const floor = Math.max(batch.floor, row.floor);
 		const { answer, records, ended } = evaluate(
 			state,
@@ -122,18 +123,17 @@ export class LoneCommits {
 		}
 		this.#writeScope(row, after, batch, formatAnswer(answer));
 		commit.run([]);
-		for (const key of difference.deleted) heads.set(key, null);
-		for (const entry of difference.put) heads.set(entry.key, withoutValue(entry));
-		for (const entry of difference.extended) heads.set(entry.key, withoutValue(entry));
-		this.#known.keep({ ...knownScope(after, batch, answer, memory), heads });
+		this.#heads.keep(batch.scope, row.head, after.head, difference);
+		this.#known.keep(knownScope(after, batch, answer, memory));
 		return { batch, answer, records, ended };
 	}
 
 	/** The entries that a batch names, as far as there are any. */
-	#named(id: number, batch: Batch, heads: ReadonlyMap<string, Entry | null>): Entry[] {
+	#named({ id, scope, head: at }: ScopeRow, batch: Batch): Entry[] {
+		const heads = this.#heads.at(scope, at);
 		const named: Entry[] = [];
 		for (const [key, needsValue] of namedKeys(batch)) {
-			let entry = needsValue ? undefined : heads.get(key);
+			let entry = needsValue ? undefined : heads?.get(key);
 			if (entry === undefined) {
 				const { whole, head } = this.#statements;
 				const found = (needsValue ? whole : head).all([id, key])[0] as Row | undefined;
