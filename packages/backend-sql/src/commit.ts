@@ -11,10 +11,11 @@ import {
 } from "@holdfast/core";
 import { clearScopes } from "./clearing.js";
 import type { Language } from "./engine.js";
+import type { KnownHeads } from "./known-heads.js";
 import type { KnownScope, KnownScopes } from "./known-scopes.js";
 import { type Found, load, namedEntries, selectNamed, selectNamedOf } from "./load.js";
-import type { LoadedScope } from "./loaded-scope.js";
-import { isLong, trim } from "./retention.js";
+import { type LoadedScope, namedKeys } from "./loaded-scope.js";
+import { cut, cutText, isLong, isOld, trim } from "./retention.js";
 import { parseEntry, parseWriter } from "./rows.js";
 import { emptied, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import { type Row, type Statement, type Steps, toNumber, toText } from "./statement.js";
@@ -31,7 +32,7 @@ export interface Packed {
 
 const columns = scopeColumns.map((column) => `s."${column}"`).join(", ");
 
-/** The statement that locks the rows of scopes, in one order for all; it leaves out those that are locked, unless it `waits`. */
+/** The statement that locks the rows of scopes; it leaves out those that are locked, so that the order is all the same, unless it `waits` for the one. */
 export const lockScopes = (
 	language: Language,
 	scopes: readonly string[],
@@ -39,13 +40,12 @@ export const lockScopes = (
 ): readonly Statement[] => {
 	const { engine } = language;
 	const lock = (waits && engine.waiting?.lock) || engine.skipLocked;
-	return language.parts(scopes.length === 1 ? scopes : [...scopes].sort()).map((part) => {
+	return language.parts(scopes).map((part) => {
 		const these = engine.isOneOf('s."scope"', part);
 		return language.shape(
 			lock,
 			these,
-			() =>
-				`select ${columns}, {now} as "now" from {scopes} s where ${these.text()} order by s."scope" ${lock}`,
+			() => `select ${columns}, {now} as "now" from {scopes} s where ${these.text()} ${lock}`,
 		);
 	});
 };
@@ -53,19 +53,22 @@ export const lockScopes = (
 const selectWriters = (language: Language, batches: readonly Batch[]): readonly Statement[] =>
 	language.parts(batches.filter(({ commits }) => commits.length > 0)).map((part) => {
 		const pairs = part.map(({ scope, writer }): [string, string] => [scope, writer]);
-		const table = language.engine.pairTable("scope", "writer", pairs);
+		const { pairTable, lookUp } = language.engine;
+		const table = pairTable("scope", "writer", pairs);
 		return language.shape(
 			"writers",
 			table,
 			() =>
 				`select a."scope", w."sequence", w."first_id", w."until", w."answer" from ${table.text()} a
-				join {scopes} s on s."scope" = a."scope" join {writers} w on w."scope_id" = s."id" and w."writer" = a."writer"`,
+				${lookUp("join", "scopes", "s", 's."scope" = a."scope"')}
+				${lookUp("join", "writers", "w", 'w."scope_id" = s."id" and w."writer" = a."writer"')}`,
 		);
 	});
 
 /** Says that scopes were changed: a hint to those who watch them. */
 export type Hint = (scopes: readonly string[]) => readonly Statement[];
 
+/** A batch that was applied to a scope. */
 interface Applied {
 	readonly row: ScopeRow;
 	readonly batch: Batch;
@@ -85,6 +88,7 @@ interface Applied {
  * @param waits - whether to wait for rows that are held elsewhere, where that can be bounded.
  * @param hint - what to say behind the commit about the scopes that it changed.
  * @param known - what the connection knows of scopes, where no row has to be locked.
+ * @param heads - what is known of entries, where rows have to be locked.
  */
 export function* commitPack(
 	language: Language,
@@ -94,10 +98,12 @@ export function* commitPack(
 		waits = false,
 		hint,
 		known,
+		heads,
 	}: {
 		readonly waits?: boolean;
 		readonly hint?: Hint | undefined;
 		readonly known?: KnownScopes;
+		readonly heads?: KnownHeads;
 	} = {},
 ): Steps<readonly (Packed | undefined)[]> {
 	const { engine } = language;
@@ -125,7 +131,11 @@ export function* commitPack(
 		language,
 		batches.filter(({ scope, writer }) => known?.get(scope)?.last?.writer !== writer),
 	);
-	const named = selectNamed(language, unknown);
+	const covered = new Set(heads === undefined ? [] : batches.filter((batch) => heads.covers(batch)));
+	const named = selectNamed(
+		language,
+		covered.size === 0 ? unknown : unknown.filter((batch) => !covered.has(batch)),
+	);
 	const namedOf = batches.map((batch) => {
 		const id = known?.get(batch.scope)?.row.id;
 		return id === undefined ? [] : selectNamedOf(language, id, batch);
@@ -172,6 +182,7 @@ export function* commitPack(
 		if (answer !== undefined) judged.set(batch, answer);
 		else found.push({ row, batch, now, named: entries.get(batch.scope) ?? [] });
 	}
+	if (heads !== undefined && covered.size > 0) yield* recall(language, heads, covered, found);
 	const states = yield* load(language, found);
 	const applied = found.map(({ row, batch, now }, i): Applied => {
 		const state = states[i] as LoadedScope;
@@ -181,6 +192,9 @@ export function* commitPack(
 		return { row, batch, state, now, memory: remembered.get(batch.scope), ...evaluation };
 	});
 	const written = yield* write(language, applied, hint);
+	if (heads !== undefined)
+		for (const { row, batch, state } of applied)
+			heads.keep(batch.scope, state.cleared ? -1 : row.head, state.head, state.difference());
 	if (known !== undefined) for (const one of written) known.keep(one);
 	const done = new Map(applied.map((one) => [one.batch, one]));
 	return batches.map((batch): Packed | undefined => {
@@ -193,6 +207,30 @@ export function* commitPack(
 		const now = Date.now() + clockOffset;
 		return { batch, answer: { head: 0, now, next: null, outcomes: [] }, records: [], ended: false };
 	});
+}
+
+/** Gives scopes the entries that are known of them, or reads these where the scope is not as it had been left. */
+function* recall(
+	language: Language,
+	heads: KnownHeads,
+	covered: ReadonlySet<Batch>,
+	found: Found[],
+): Steps<void> {
+	const moved: Batch[] = [];
+	for (const [i, one] of found.entries()) {
+		const { row, batch } = one;
+		if (!covered.has(batch)) continue;
+		const known = row.nextExpiry === null ? heads.at(batch.scope, row.head) : undefined;
+		if (known === undefined) moved.push(batch);
+		else {
+			const named = [...namedKeys(batch).keys()].map((key) => known.get(key));
+			found[i] = { ...one, named: named.filter((entry) => entry !== undefined && entry !== null) };
+		}
+	}
+	if (moved.length === 0) return;
+	const entries = namedEntries(yield selectNamed(language, moved));
+	for (const [i, one] of found.entries())
+		if (moved.includes(one.batch)) found[i] = { ...one, named: entries.get(one.batch.scope) ?? [] };
 }
 
 /** Writes what became of scopes, and ends the transaction; answers what it left of them. */
@@ -226,15 +264,19 @@ function* write(
 			.map((of) => ({ of, row, now: one.now })),
 	);
 	const rows = new Map(written.map(({ row }) => [row.id, row]));
-	if (long.length > 0) {
-		yield statements.splice(0);
-		for (const { of, row, now } of long) {
-			const current = rows.get(row.id) as ScopeRow;
-			const keep = current.keep?.[of];
-			if (keep === undefined) continue;
-			const size = yield* trim(language, of, row.id, sizeOf(current, of), keep, now);
-			rows.set(row.id, withSize(current, of, size));
+	for (const { of, row, now } of long) {
+		const current = rows.get(row.id) as ScopeRow;
+		const keep = current.keep?.[of];
+		if (keep === undefined) continue;
+		const size = sizeOf(current, of);
+		if (isOld(size, keep, now)) {
+			yield statements.splice(0);
+			rows.set(row.id, withSize(current, of, yield* trim(language, of, row.id, size, keep, now)));
+			continue;
 		}
+		const { values, size: left } = cut(size, keep, row.id);
+		statements.push(language.say(cutText(of), values));
+		rows.set(row.id, withSize(current, of, left));
 	}
 	const left = [...rows.values()];
 	statements.push(...writeScopes(language, left));
@@ -248,7 +290,7 @@ function* write(
 }
 
 /** What is known of a scope that was just written. */
-function knownScope(
+export function knownScope(
 	row: ScopeRow,
 	{ writer, sequence, until, commits }: Batch,
 	answer: BatchAnswer,
@@ -292,7 +334,8 @@ export const nextTidy = (row: ScopeRow): number | null => {
 	return Number.isFinite(next) ? next : null;
 };
 
-function rowAfter({ row, batch, state, now, answer, records }: Applied): ScopeRow {
+/** A scope's row behind a batch. */
+export function rowAfter({ row, batch, state, now, answer, records }: Applied): ScopeRow {
 	const before = state.cleared ? emptied(row) : row;
 	const endsAt = state.seal === undefined && state.deadline !== null ? endOfScope(state) : null;
 	let after: ScopeRow = {

@@ -24,6 +24,12 @@ export class EmbeddedCommits {
 
 	/** Commits batches, all in one transaction; a scope that is there twice is in a second one. */
 	commit(batches: readonly Batch[]): Soon<Answer>[] {
+		if (batches.length === 1) {
+			const answered = this.#run(batches);
+			return [
+				answered instanceof Promise ? answered.then(([answer]) => answer as Answer) : (answered[0] as Answer),
+			];
+		}
 		const answers = new Map<Batch, Soon<Answer>>();
 		let before: Promise<unknown> | undefined;
 		for (let left = batches; left.length > 0; ) {

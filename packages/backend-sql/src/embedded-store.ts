@@ -3,6 +3,7 @@ import type { Batch } from "@holdfast/core";
 import { commitPack, type Packed } from "./commit.js";
 import type { Language } from "./engine.js";
 import { KnownScopes } from "./known-scopes.js";
+import { LoneCommits } from "./lone-commits.js";
 import type { Answers, Bound, Row, Statement, Steps } from "./statement.js";
 import { type Store, TransactionError } from "./store.js";
 
@@ -29,6 +30,7 @@ export class EmbeddedStore implements Store {
 	readonly #database: EmbeddedDatabase;
 	readonly #prepared = new Map<string, EmbeddedStatement>();
 	readonly #known = new KnownScopes();
+	#lone: LoneCommits | undefined;
 
 	constructor(database: EmbeddedDatabase, language: Language) {
 		this.#database = database;
@@ -60,16 +62,31 @@ export class EmbeddedStore implements Store {
 
 	/** Commits batches of different scopes in one transaction, knowing what the ones before it left. */
 	commit(batches: readonly Batch[], clockOffset: number): readonly Packed[] {
+		const [batch] = batches;
+		if (batch !== undefined && batches.length === 1) {
+			const packed = this.#guard(() => {
+				this.#lone ??= new LoneCommits(this.#database, this.language, this.#known);
+				return this.#lone.commit(batch, clockOffset);
+			});
+			if (packed !== undefined) return [packed];
+		}
 		const steps = commitPack(this.language, batches, clockOffset, { known: this.#known });
 		// Rows are not locked one by one: none is missing.
 		return this.#transact(steps) as readonly Packed[];
 	}
 
 	#transact<T>(steps: Steps<T>): T {
-		try {
+		return this.#guard(() => {
 			let step = steps.next();
 			while (step.done !== true) step = steps.next(this.#all(step.value));
 			return step.value;
+		});
+	}
+
+	/** Runs what begins and ends a transaction. */
+	#guard<T>(work: () => T): T {
+		try {
+			return work();
 		} catch (error) {
 			this.#known.forget();
 			// Some failures have rolled it back already; none leaves it open whether it was applied.

@@ -1,4 +1,5 @@
 /** What differs between databases, named; everything else is said once, in the SQL that all of them speak. */
+import type { ElementType } from "./postgres-array.js";
 import type { Bound, Statement } from "./statement.js";
 
 /** A table of pairs to join with, or a condition on columns. */
@@ -7,6 +8,8 @@ export interface Fragment {
 	readonly size: number;
 	text(): string;
 	readonly values: readonly Bound[];
+	/** What the values' elements are, where they are arrays. */
+	readonly types?: readonly ElementType[];
 }
 
 /** Rows to insert; those that exist get the `updated` columns, or stay as they are. */
@@ -37,6 +40,8 @@ export interface Engine {
 	readonly now: string;
 	/** Starts a transaction that writes. */
 	readonly begin: readonly string[];
+	/** What joins a table's row that a condition finds by an index, for each row before it, also where the table was empty when it was planned. */
+	lookUp(join: "join" | "left join", table: string, name: string, condition: string): string;
 	/** What follows a select that locks rows, and leaves out those that are locked. */
 	readonly skipLocked: string;
 	/**
@@ -126,7 +131,7 @@ export class Language {
 	 *
 	 * @param shape - what tells it from other texts: a name, or an object.
 	 */
-	shape(shape: unknown, { size, values }: Fragment, text: () => string): Statement {
+	shape(shape: unknown, { size, values, types = [] }: Fragment, text: () => string): Statement {
 		// Wide ones differ too often to be kept.
 		if (size > 64) return { text: this.#render(text()), values };
 		let shapes = this.#shapes.get(shape);
@@ -135,7 +140,7 @@ export class Language {
 			this.#shapes.set(shape, shapes);
 		}
 		shapes[size] ??= this.#render(text());
-		return { text: shapes[size], values };
+		return { text: shapes[size], values, types };
 	}
 
 	/** Pairs that fit in one statement each. */

@@ -10,6 +10,7 @@ const heads = selectList("e", headColumns);
 
 /** Selects of the entries that batches name, by the ids of scopes; values only where they may be looked at. */
 export function selectNamed(language: Language, batches: readonly Batch[]): readonly Statement[] {
+	const { lookUp } = language.engine;
 	const whole: [string, string][] = [];
 	const headOnly: [string, string][] = [];
 	for (const batch of batches)
@@ -22,15 +23,18 @@ export function selectNamed(language: Language, batches: readonly Batch[]): read
 				columns,
 				table,
 				() =>
-					`select a."scope", ${selectList("e", columns)} from ${table.text()} a join {scopes} s on s."scope" = a."scope"
-					join {entries} e on e."scope_id" = s."id" and e."key" = a."key"`,
+					`select a."scope", ${selectList("e", columns)} from ${table.text()} a
+					${lookUp("join", "scopes", "s", 's."scope" = a."scope"')}
+					${lookUp("join", "entries", "e", 'e."scope_id" = s."id" and e."key" = a."key"')}`,
 			);
 		});
 	return [...select(whole, entryColumns), ...select(headOnly, headColumns)];
 }
 
-const wholeOf = `select ${selectList("e", entryColumns)} from {entries} e where e."scope_id" = ? and e."key" = ?`;
-const headOf = `select ${heads} from {entries} e where e."scope_id" = ? and e."key" = ?`;
+/** Selects an entry by the id of its scope and its key. */
+export const wholeOf = `select ${selectList("e", entryColumns)} from {entries} e where e."scope_id" = ? and e."key" = ?`;
+/** The same without its value. */
+export const headOf = `select ${heads} from {entries} e where e."scope_id" = ? and e."key" = ?`;
 
 /** The same of a scope whose row is known, one by one. */
 export function selectNamedOf(language: Language, id: number, batch: Batch): readonly Statement[] {

@@ -20,6 +20,7 @@ export const mysqlEngine: Engine = {
 	waiting: undefined,
 	quote: "`",
 	text: (column) => column,
+	lookUp: (join, table, name, condition) => `${join} {${table}} ${name} on ${condition}`,
 	placeholder: () => "?",
 	onConflict: (keys, updated) =>
 		`on duplicate key update ${(updated.length === 0 ? keys : updated)

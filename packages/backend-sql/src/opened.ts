@@ -89,7 +89,8 @@ async function openPostgres(url: string, options: SqlOptions): Promise<Opened> {
 	const prepareTables = (pool: Pool): Promise<void> =>
 		prepare(new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) }), language, options);
 	// Every statement goes by an index, and is planned once: a plan that was made while a table was small must not read all of it later.
-	let pool = connect("-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off");
+	const ways = ["seqscan", "bitmapscan", "hashjoin", "mergejoin"].map((way) => ` -c enable_${way}=off`);
+	let pool = connect(`-c plan_cache_mode=force_generic_plan -c jit=off${ways.join("")}`);
 	let prepares = true;
 	try {
 		await prepareTables(pool).catch(async (error: unknown) => {

@@ -2,6 +2,7 @@
 import type { Batch, BatchAnswer, Failure, ScopeId } from "@holdfast/core";
 import { commitPack, type Hint, type Packed } from "./commit.js";
 import { failureOf, remedy } from "./failure.js";
+import { KnownHeads } from "./known-heads.js";
 import { ask, type Steps, toText } from "./statement.js";
 import type { Store } from "./store.js";
 import { addScopes } from "./write.js";
@@ -47,6 +48,7 @@ export class Packs {
 	// In order; a scope that is in a transaction waits for its end.
 	#waiting: Job[] = [];
 	readonly #busy = new Set<ScopeId>();
+	readonly #heads = new KnownHeads();
 	readonly #most: number;
 	/** How many may wait for a row's lock. */
 	readonly #line: number;
@@ -131,7 +133,11 @@ export class Packs {
 			try {
 				const batches = pack.map(({ batch }) => batch);
 				const packed = await this.#store.write(
-					commitPack(this.#store.language, batches, this.#clockOffset(), { waits, hint: this.#hint }),
+					commitPack(this.#store.language, batches, this.#clockOffset(), {
+						waits,
+						hint: this.#hint,
+						heads: this.#heads,
+					}),
 				);
 				this.#tell(packed.filter((one) => one !== undefined));
 				const left: Job[] = [];

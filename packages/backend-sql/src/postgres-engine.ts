@@ -1,26 +1,39 @@
 /** Postgres, 12 or newer, and what speaks as it does. */
-import { codeOf, type Engine, type Insertion, isNetworkError, type PairOf } from "./engine.js";
-import type { Bound } from "./statement.js";
+import { codeOf, type Engine, type Fragment, type Insertion, isNetworkError, type PairOf } from "./engine.js";
+import type { ElementType } from "./postgres-array.js";
 
 type Pair = readonly [string | number, string];
 
-// Arrays: one text of a statement for any number of pairs.
-const unnest = (first: PairOf): string => `unnest(?::${first === "scope" ? "text" : "bigint"}[], ?::text[])`;
+const typeOfFirst = (first: PairOf): ElementType => (first === "scope" ? "text" : "bigint");
 
-const arrays = (pairs: readonly Pair[]): readonly Bound[] => [
-	pairs.map(([one]) => one),
-	pairs.map(([, other]) => other),
-];
+// Arrays: one text of a statement for any number of pairs.
+const unnest = (first: PairOf): string => `unnest(?::${typeOfFirst(first)}[], ?::text[])`;
+
+const arrays = (first: PairOf, pairs: readonly Pair[]): Pick<Fragment, "values" | "types"> => ({
+	values: [pairs.map(([one]) => one), pairs.map(([, other]) => other)],
+	types: [typeOfFirst(first), "text"],
+});
 
 const numbers =
 	/^(scope_id|head|floor|sequence|revision|previous|.*_(head|revision|events|count)|keep_changes)$/;
 const instants = /^(time|until|deadline|.*_(at|age|expiry|oldest))$/;
 
-const typeOf = (table: Insertion["table"], column: string): string => {
+const typeOf = (table: Insertion["table"], column: string): ElementType => {
 	if (column === "quiet") return "smallint";
 	if (instants.test(column)) return "double precision";
 	return numbers.test(column) || (table === "scopes" && column === "id") ? "bigint" : "text";
 };
+
+const known = new Map<readonly string[], readonly ElementType[]>();
+
+function typesOf(table: Insertion["table"], columns: readonly string[]): readonly ElementType[] {
+	let types = known.get(columns);
+	if (types === undefined) {
+		types = columns.map((column) => typeOf(table, column));
+		known.set(columns, types);
+	}
+	return types;
+}
 
 /** How the store speaks to Postgres. */
 export const postgresEngine: Engine = {
@@ -35,6 +48,9 @@ export const postgresEngine: Engine = {
 	waiting: { begin: "set local lock_timeout = '1s'", lock: "for update" },
 	quote: '"',
 	text: (column) => column,
+	// The offset keeps the planner from joining by the first column of an index alone, which it takes for as good while it has not seen the table full.
+	lookUp: (join, table, name, condition) =>
+		`${join} lateral (select * from {${table}} ${name} where ${condition} offset 0) ${name} on true`,
 	placeholder: (index) => `$${index}`,
 	onConflict: (keys, updated) =>
 		`on conflict (${keys.map((key) => `"${key}"`).join(", ")}) do ${
@@ -45,21 +61,29 @@ export const postgresEngine: Engine = {
 	rows: ({ table, columns }, rows) => ({
 		size: 0,
 		text: () =>
-			`select * from unnest(${columns.map((column) => `?::${typeOf(table, column)}[]`).join(", ")})`,
+			`select * from unnest(${typesOf(table, columns)
+				.map((type) => `?::${type}[]`)
+				.join(", ")})`,
 		values: columns.map((_, i) => rows.map((row) => row[i] as string | number | null)),
+		types: typesOf(table, columns),
 	}),
 	returning: (column) => `returning "${column}"`,
-	isOneOf: (column, values) => ({ size: 0, text: () => `${column} = any(?::text[])`, values: [values] }),
+	isOneOf: (column, values) => ({
+		size: 0,
+		text: () => `${column} = any(?::text[])`,
+		values: [values],
+		types: ["text"],
+	}),
 	pairTable: (first, second, pairs) => ({
 		size: 0,
 		text: () =>
 			`(select ${first}, "${second}", n - 1 as "at" from ${unnest(first)} with ordinality as pair(${first}, "${second}", n))`,
-		values: arrays(pairs),
+		...arrays(first, pairs),
 	}),
 	isPair: (first, second, pairs) => ({
 		size: 0,
 		text: () => `(${first}, "${second}") in (select * from ${unnest(first)})`,
-		values: arrays(pairs),
+		...arrays(first, pairs),
 	}),
 	// Serialisation failure, deadlock, lock not available, a unique key that another transaction took meanwhile, and a prepared statement that
 	// a pooler left on another connection: the store prepares none from then on.

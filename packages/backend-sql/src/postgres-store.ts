@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Pool, PoolClient, QueryConfig, QueryResult } from "pg";
 import { codeOf, type Language } from "./engine.js";
+import { binaryArray } from "./postgres-array.js";
 import type { Answers, Row, Statement, Steps } from "./statement.js";
 import { type Store, TransactionError } from "./store.js";
 
@@ -100,8 +101,11 @@ export class PostgresStore implements Store {
 		return allOf(sent);
 	}
 
-	#config({ text, values }: Statement): QueryConfig {
-		const config = { text, values: values as unknown[] };
+	#config({ text, values, types = [] }: Statement): QueryConfig {
+		const encoded = values.map((value, i) =>
+			Array.isArray(value) ? binaryArray(types[i] ?? "text", value) : value,
+		);
+		const config = { text, values: encoded as unknown[] };
 		if (!this.#prepares || values.length === 0) return config;
 		let name = this.#names.get(text);
 		if (name === undefined) {

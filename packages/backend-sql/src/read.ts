@@ -23,6 +23,9 @@ const entryPart = selectList("e", entryColumns);
 const restPart = selectList("e", entryColumns.slice(1));
 const recordPart = selectList("c", recordColumns);
 
+// Where a page is cut out of a table before it is joined: a planner reads all that is behind it, and sorts it, otherwise.
+const ofScope = '"scope_id" = (select "id" from {scopes} where "scope" = ?)';
+
 interface Seen {
 	readonly head: number;
 	readonly eventsHead: number;
@@ -58,14 +61,15 @@ export function* readEntries(
 		else for (const key of keys) pairs.push([scope, key]);
 	const parts = language.parts(pairs);
 	const answers = yield parts.map((part) => {
-		const table = language.engine.pairTable("scope", "key", part);
+		const { pairTable, lookUp } = language.engine;
+		const table = pairTable("scope", "key", part);
 		return language.shape(
 			"read entries",
 			table,
 			() =>
 				`select a."at", ${scopePart}, ${restPart}, {now} as "now" from ${table.text()} a
-				left join {scopes} s on s."scope" = a."scope"
-				left join {entries} e on e."scope_id" = s."id" and e."key" = a."key"`,
+				${lookUp("left join", "scopes", "s", 's."scope" = a."scope"')}
+				${lookUp("left join", "entries", "e", 'e."scope_id" = s."id" and e."key" = a."key"')}`,
 		);
 	});
 	// A row for each pair, in any order.
@@ -111,14 +115,14 @@ export function* listEntries(
 	for (let start = from; ; ) {
 		// One more than fits, to know whether there is one.
 		const count = rowsFor(limit + 1, entries.length, room, bytes);
-		const range = to === null ? "" : ' and e."key" < ?';
+		const range = to === null ? "" : ' and "key" < ?';
 		const rows = yield* ask(
 			language.say(
 				`select ${scopePart}, ${entryPart}, {now} as "now" from (select 1 as "one") o
 				left join {scopes} s on s."scope" = ?
-				left join {entries} e on e."scope_id" = s."id" and e."key" >= ?${range}
-				order by e."key" limit ?`,
-				to === null ? [scope, start, count] : [scope, start, to, count],
+				left join (select * from {entries} where ${ofScope} and "key" >= ?${range} order by "key" limit ?) e on true
+				order by e."key"`,
+				to === null ? [scope, scope, start, count] : [scope, scope, start, to, count],
 			),
 		);
 		const seen = see(rows[0] as Row, clockOffset);
@@ -153,14 +157,15 @@ export function* readLog(
 	let bound = newest ? Number.MAX_SAFE_INTEGER : after;
 	for (;;) {
 		const count = rowsFor(limit + 1, records.length, room, bytes);
-		const range = newest ? 'c."revision" > ? and c."revision" < ?' : 'c."revision" > ?';
+		const range = newest ? '"revision" > ? and "revision" < ?' : '"revision" > ?';
+		const order = newest ? '"revision" desc' : '"revision"';
 		const rows = yield* ask(
 			language.say(
 				`select ${scopePart}, s."keep_${of}_age" as "keep_age", ${recordPart}, {now} as "now"
 				from (select 1 as "one") o left join {scopes} s on s."scope" = ?
-				left join {${of}} c on c."scope_id" = s."id" and ${range}
-				order by c."revision"${newest ? " desc" : ""} limit ?`,
-				newest ? [scope, after, bound, count] : [scope, bound, count],
+				left join (select * from {${of}} where ${ofScope} and ${range} order by ${order} limit ?) c on true
+				order by c.${order}`,
+				newest ? [scope, scope, after, bound, count] : [scope, scope, bound, count],
 			),
 		);
 		const seen = see(rows[0] as Row, clockOffset);

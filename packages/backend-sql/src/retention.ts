@@ -15,9 +15,31 @@ export interface LogSize {
 /** A long log may be a little longer for a while: trimming record by record would cost each commit two statements. */
 const slack = (count: number): number => Math.min(64, Math.floor(count / 64));
 
+/** Whether a log holds records that are past their age, or may. */
+export const isOld = ({ oldest }: LogSize, keep: LogRetention, now: number): boolean =>
+	oldest !== null && oldest < now - keep.age;
+
 /** Whether a log should be trimmed now. */
 export const isLong = ({ count, oldest }: LogSize, keep: LogRetention, now: number): boolean =>
-	count > keep.count + slack(keep.count) || (oldest !== null && oldest < now - keep.age);
+	count > keep.count + slack(keep.count) || isOld({ count, oldest }, keep, now);
+
+/** Lets go of so many of a log's oldest records. */
+export const cutText = (table: "changes" | "events"): string =>
+	`delete from {${table}} where "scope_id" = ? and "revision" <= (select o."revision" from
+	(select "revision" from {${table}} where "scope_id" = ? order by "revision" limit 1 offset ?) o)`;
+
+/**
+ * What lets go of what is too many in a log of which nothing is past its age, and how long it is then. The time of the oldest record stays what it
+ * was, though that one went: looked at again when that time is past the age, it is set right.
+ */
+export function cut(
+	{ count, oldest }: LogSize,
+	keep: LogRetention,
+	id: number,
+): { readonly values: readonly number[]; readonly size: LogSize } {
+	const gone = Math.min(batchLimit, count - keep.count);
+	return { values: [id, id, gone - 1], size: { count: count - gone, oldest } };
+}
 
 /** Lets go of records that are past retention. */
 export function* trim(

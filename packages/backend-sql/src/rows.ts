@@ -67,6 +67,9 @@ export const parseEntry = (row: Row, key = toText(row.key)): Entry => ({
 	metadata: parseMetadata(row.metadata),
 });
 
+/** What can be known of an entry without holding on to its value, which may be large. */
+export const withoutValue = (entry: Entry): Entry => ({ ...entry, value: unread });
+
 /** What {@link entryColumns} hold. */
 export const formatEntry = (entry: Entry): Bound[] => [
 	entry.key,

@@ -23,6 +23,7 @@ export const sqliteEngine: Engine = {
 	waiting: undefined,
 	quote: '"',
 	text: (column) => column,
+	lookUp: (join, table, name, condition) => `${join} {${table}} ${name} on ${condition}`,
 	placeholder: () => "?",
 	onConflict: (keys, updated) =>
 		`on conflict (${keys.map((key) => `"${key}"`).join(", ")}) do ${

@@ -1,5 +1,7 @@
 /** What the store's logic says to a database, whichever it is and however it is reached. */
 
+import type { ElementType } from "./postgres-array.js";
+
 /** What may be bound to a statement. */
 export type Bound = string | number | null | readonly (string | number | null)[];
 
@@ -7,6 +9,8 @@ export type Bound = string | number | null | readonly (string | number | null)[]
 export interface Statement {
 	readonly text: string;
 	readonly values: readonly Bound[];
+	/** What the elements of those values are that are arrays. */
+	readonly types?: readonly ElementType[];
 	/** It begins the transaction. */
 	readonly begins?: boolean;
 	/** It ends the transaction: if its answer is lost, nobody knows what was applied. */

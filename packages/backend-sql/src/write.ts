@@ -25,6 +25,27 @@ const scopesShape: Insertion = {
 	conflict: { keys: ["id"], updated: scopeColumns.slice(2) },
 };
 
+/** Gives an entry another deadline. */
+export const extendEntry = 'update {entries} set "expires_at" = ? where "scope_id" = ? and "key" = ?';
+
+/** Deletes an entry. */
+export const deleteEntry = 'delete from {entries} where "scope_id" = ? and "key" = ?';
+
+/** The texts that write one row each, for where they are prepared. */
+export function textsOfRows(language: Language) {
+	const text = (insertion: Insertion): string => {
+		const [statement] = language.insert(insertion, [insertion.columns.map(() => null)]);
+		return (statement as Statement).text;
+	};
+	return {
+		entries: text(entriesShape),
+		changes: text(changesShape),
+		events: text(eventsShape),
+		writers: text(writersShape),
+		scopes: text(scopesShape),
+	};
+}
+
 /** Statements for what became of entries. */
 export function writeEntries(
 	language: Language,
@@ -37,13 +58,7 @@ export function writeEntries(
 		for (const key of difference.deleted) deleted.push([id, key]);
 		for (const entry of difference.put) put.push([id, ...formatEntry(entry)]);
 		for (const { key, expiresAt } of difference.extended)
-			extended.push(
-				language.say('update {entries} set "expires_at" = ? where "scope_id" = ? and "key" = ?', [
-					expiresAt,
-					id,
-					key,
-				]),
-			);
+			extended.push(language.say(extendEntry, [expiresAt, id, key]));
 	}
 	const deletes = language.parts(deleted).map((part) => {
 		const pairs = language.engine.isPair("scope_id", "key", part);

@@ -1,0 +1,57 @@
+import { type Batch, type Entry, storedValue } from "@holdfast/core";
+import { expect, test } from "vitest";
+import { KnownHeads } from "./known-heads.js";
+
+const entry = (key: string, revision: number): Entry => ({
+	key,
+	value: storedValue("1"),
+	revision,
+	createdRevision: 1,
+	expiresAt: null,
+	metadata: undefined,
+});
+
+const putting = (...put: Entry[]) => ({ put, extended: [], deleted: [] });
+
+const batch = (...keys: string[]): Batch => ({
+	scope: "a",
+	writer: "w",
+	sequence: 1,
+	until: 0,
+	floor: 0,
+	step: 1,
+	commits: [{ id: "1", do: keys.map((key) => ({ op: "delete", key })) }],
+	keep: { changes: { count: 1, age: 1 }, events: { count: 1, age: 1 } },
+});
+
+test("entries are known while the scope has the head that was left", () => {
+	const heads = new KnownHeads();
+	heads.keep("a", 0, 5, putting(entry("k", 5)));
+	expect(heads.at("a", 5)?.get("k")).toMatchObject({ revision: 5, createdRevision: 1 });
+	expect(heads.at("a", 6)).toBeUndefined();
+	heads.keep("a", 5, 7, { ...putting(entry("l", 7)), deleted: ["k"] });
+	expect(heads.at("a", 7)?.get("k")).toBeNull();
+	expect(heads.at("a", 7)?.get("l")).toMatchObject({ revision: 7 });
+	// Somebody else had written.
+	heads.keep("a", 8, 9, putting(entry("m", 9)));
+	expect([...(heads.at("a", 9)?.keys() ?? [])]).toEqual(["m"]);
+});
+
+test("only a scope that was found as it had been left is counted on, and only for keys that are known", () => {
+	const heads = new KnownHeads();
+	heads.keep("a", 0, 5, putting(entry("k", 5)));
+	expect(heads.covers(batch("k"))).toBe(false);
+	heads.keep("a", 5, 6, putting(entry("k", 6)));
+	expect(heads.covers(batch("k"))).toBe(true);
+	expect(heads.covers(batch("k", "l"))).toBe(false);
+	heads.keep("a", 7, 8, putting(entry("k", 8)));
+	expect(heads.covers(batch("k"))).toBe(false);
+});
+
+test("no more than a bounded number is kept, of the scopes that were written last", () => {
+	const heads = new KnownHeads();
+	for (let i = 0; i < 30; i++)
+		heads.keep(`${i}`, 0, 1, putting(...Array.from({ length: 1000 }, (_, n) => entry(`${n}`, 1))));
+	const kept = Array.from({ length: 30 }, (_, i) => heads.at(`${i}`, 1)?.size ?? 0);
+	expect(kept).toEqual(kept.map((_, i) => (i < 10 ? 0 : 1000)));
+});

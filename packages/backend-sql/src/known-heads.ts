@@ -1,0 +1,71 @@
+/** Entries as a backend's last commits left them, without their values: who puts a key that is known need not read what it replaces. */
+import type { Batch, Entry, ScopeId } from "@holdfast/core";
+import { type Difference, namedKeys } from "./loaded-scope.js";
+import { withoutValue } from "./rows.js";
+
+// Of so many entries at most, in all scopes together.
+const mostHeads = 20_000;
+
+interface Known {
+	head: number;
+	/** Whether the scope was found as it had been left: it is likely to be so again. */
+	sure: boolean;
+	/** `null`: there is no such entry. */
+	readonly entries: Map<string, Entry | null>;
+}
+
+/**
+ * What is known holds while the scope has the same head, since no two commits leave the same one. Only a Touch moves none: what may have a
+ * deadline has to be read.
+ */
+export class KnownHeads {
+	readonly #scopes = new Map<ScopeId, Known>();
+	#count = 0;
+
+	/** The entries that are known of a scope with this head. */
+	at(scope: ScopeId, head: number): ReadonlyMap<string, Entry | null> | undefined {
+		const known = this.#scopes.get(scope);
+		return known?.head === head ? known.entries : undefined;
+	}
+
+	/** Whether all that a batch needs to know of entries is likely to be known. */
+	covers(batch: Batch): boolean {
+		const known = this.#scopes.get(batch.scope);
+		if (known?.sure !== true) return false;
+		for (const [key, needsValue] of namedKeys(batch)) if (needsValue || !known.entries.has(key)) return false;
+		return true;
+	}
+
+	/** Notes what a commit did to a scope that had the head `before`. */
+	keep(scope: ScopeId, before: number, head: number, { put, extended, deleted }: Difference): void {
+		let known = this.#scopes.get(scope);
+		const sure = known?.head === before;
+		if (known === undefined || !sure) {
+			this.#forget(scope);
+			known = { head, sure, entries: new Map() };
+		} else {
+			// Those that were written last are last.
+			this.#scopes.delete(scope);
+			this.#count -= known.entries.size;
+			known.head = head;
+			known.sure = true;
+		}
+		for (const key of deleted) known.entries.set(key, null);
+		for (const entries of [put, extended])
+			// Metadata may be large.
+			for (const entry of entries)
+				if (entry.metadata === undefined) known.entries.set(entry.key, withoutValue(entry));
+				else known.entries.delete(entry.key);
+		this.#scopes.set(scope, known);
+		this.#count += known.entries.size;
+		for (const oldest of this.#scopes.keys()) {
+			if (this.#count <= mostHeads) break;
+			this.#forget(oldest);
+		}
+	}
+
+	#forget(scope: ScopeId): void {
+		this.#count -= this.#scopes.get(scope)?.entries.size ?? 0;
+		this.#scopes.delete(scope);
+	}
+}
