@@ -186,6 +186,9 @@ export interface Batch {
 	readonly keep: Retention;
 }
 
+/** Of a batch what is the same for all that a sender commits to a scope. */
+export type Sender = Pick<Batch, "scope" | "floor" | "keep">;
+
 /** What a store answers to a batch. */
 export interface BatchAnswer {
 	readonly head: number;
@@ -386,6 +389,11 @@ export interface Backend {
 	peek?(ask: ReadAsk, maxAge?: number): ReadAnswer | undefined;
 	/** Batches of many scopes in, one answer each out. A call may hold a scope twice, under two writers, in order. */
 	commit(batches: readonly Batch[]): Soon<BatchAnswer | Failure>[];
+	/**
+	 * The same for a batch of one commit, without what is for an answer that may be lost or late: it is judged and applied before the call
+	 * returns, and named by its origin and revision. Only a store in the memory of this process has it; it never fails and never throws.
+	 */
+	commitNow?(sender: Sender, commit: Omit<Commit, "id">, step: number): CommitOutcome;
 	list(scope: ScopeId, range: KeyRange): Soon<ListPage>;
 	log(scope: ScopeId, after: Cursor, query: LogQuery): Soon<LogPage>;
 	/** Attaches a listener; what is committed after the answer is signalled. */

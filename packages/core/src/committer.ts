@@ -24,6 +24,9 @@ const batchLife = 30_000;
 const batchMutations = 1000;
 const batchBytes = 2 * 2 ** 20;
 
+/** A commit as it is handed over; one without an id gets one. */
+export type Draft = Omit<Commit, "id"> & { readonly id?: string };
+
 interface Waiting {
 	readonly commit: Commit;
 	readonly bytes: number;
@@ -84,6 +87,7 @@ export class Committer {
 	readonly #busy = new Set<Lane>();
 	readonly #ready = new Set<Lane>();
 	#sequence = 0;
+	#commits = 0;
 	#idle: (() => void) | undefined;
 
 	constructor(store: Store, reader: Reader, queueLimit: number) {
@@ -100,9 +104,22 @@ export class Committer {
 		}));
 	}
 
-	/** Hands a commit over; `bytes` is about what its values take. Answers at once where the store does. */
-	submit(lane: Lane, commit: Commit, bytes: number, patience?: Patience): Soon<CommitOutcome> {
+	/** Has a store that can commit at once do so. */
+	now(lane: Lane, draft: Omit<Commit, "id">, patience?: Patience): CommitOutcome | undefined {
+		const { backend, offset } = this.#store;
+		if (backend.commitNow === undefined) return undefined;
 		patience?.signal?.throwIfAborted();
+		if (offset === undefined) void this.#learnClock(lane.scope);
+		const outcome = backend.commitNow(lane, draft, this.#step());
+		if (outcome.ok) lane.seen(outcome.revision);
+		return outcome;
+	}
+
+	/** Hands a commit over; `bytes` is about what its values take. Answers at once where the store does. */
+	submit(lane: Lane, draft: Draft, bytes: number, patience?: Patience): Soon<CommitOutcome> {
+		patience?.signal?.throwIfAborted();
+		const { origin } = this.#store;
+		const commit: Commit = { id: `${origin}.${++this.#commits}`, origin, ...draft };
 		if (this.#store.immediate && lane.idle) {
 			const learned = this.#learnClock(lane.scope);
 			if (!isLater(learned)) return this.#direct(lane, commit, bytes, patience);
@@ -271,10 +288,14 @@ export class Committer {
 			sequence: ++this.#sequence,
 			until: this.#store.now() + batchLife,
 			floor: lane.floor,
-			step: 1 + Math.floor(this.#store.random() * 4096),
+			step: this.#step(),
 			commits,
 			keep: lane.keep,
 		};
+	}
+
+	#step(): number {
+		return 1 + Math.floor(this.#store.random() * 4096);
 	}
 
 	#call(batches: readonly Batch[]): Soon<BatchAnswer | Failure>[] {

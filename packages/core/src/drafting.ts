@@ -15,8 +15,8 @@ export interface Bounds {
 	readonly commitBytes: number;
 }
 
-/** A commit without what core adds when it sends it. */
-export type Draft = Omit<Commit, "id" | "origin">;
+/** A commit without what is added when it is sent. */
+export type Draft = Omit<Commit, "id">;
 
 /** Bounds and ttl of an addition. */
 export interface AddOptions {
@@ -103,7 +103,7 @@ export class Drafting {
 
 	draft(mutations: readonly Mutation[], conditions: readonly Condition[], options: WriteOptions): Draft {
 		const { metadata, notify, fence, durability } = options;
-		const draft: { -readonly [K in keyof Draft]: Draft[K] } = { do: mutations };
+		const draft: { -readonly [K in keyof Draft]: Draft[K] } = { do: mutations, origin: this.#store.origin };
 		if (fence !== undefined) {
 			fence.check();
 			draft.if = [...conditions, { key: reservedKey("lock", fence.name), revision: fence.token }];

@@ -69,11 +69,7 @@ const maxAttempts = 100;
 
 const none = {};
 
-const isPlain = (draft: Draft): boolean =>
-	draft.if === undefined &&
-	draft.metadata === undefined &&
-	draft.quiet === undefined &&
-	draft.deferred === undefined;
+const unconditional: readonly never[] = [];
 
 // biome-ignore lint/suspicious/noExplicitAny: the types of its keys exist in the interface only
 export class LiveScope implements Scope<any, any> {
@@ -91,8 +87,6 @@ export class LiveScope implements Scope<any, any> {
 	readonly #listeners: Listeners;
 	readonly #locks: Locks;
 	readonly #lines = new Lines();
-	readonly #prefix: string;
-	#commits = 0;
 	#slid = Number.NEGATIVE_INFINITY;
 
 	constructor(scope: ScopeId, parts: ScopeParts) {
@@ -102,7 +96,6 @@ export class LiveScope implements Scope<any, any> {
 		this.#scope = scope;
 		this.#parts = parts;
 		const { store, reader } = parts;
-		this.#prefix = `${store.origin}.`;
 		this.#lane = new Lane(scope, parts.keep);
 		this.#reading = new Reading(scope, store, parts.state, kind);
 		this.#drafting = new Drafting(store, this.#reading, parts.bounds, parts.ttl);
@@ -447,8 +440,8 @@ export class LiveScope implements Scope<any, any> {
 		kept.catch((error: unknown) => store.report(error, "a session could not be kept alive", this.#scope));
 	}
 
-	#expect(key: string, revision: number | undefined): Condition[] {
-		return revision === undefined ? [] : [{ key, revision }];
+	#expect(key: string, revision: number | undefined): readonly Condition[] {
+		return revision === undefined ? unconditional : [{ key, revision }];
 	}
 
 	/** Writes what is decided by what is there, and decides again where that has changed meanwhile. */
@@ -494,18 +487,15 @@ export class LiveScope implements Scope<any, any> {
 	#submit(draft: Draft, patience?: Patience, closing = false): Soon<CommitOutcome> {
 		const { store, committer } = this.#parts;
 		if (!closing) store.assertOpen(this.#scope);
-		let mutations = draft.do;
-		if (this.slide !== undefined) {
-			mutations = [...mutations, { op: "touch", key: null, ttl: this.slide }];
-			this.#slid = store.clock.monotonic();
-		}
 		// A session's own deadline is not the application's to count.
 		const bytes = this.#drafting.measure(draft.do);
-		const { origin } = store;
-		const id = this.#prefix + ++this.#commits;
-		// Most commits have nothing else; copying a draft of any shape costs more than the rest of this.
-		const commit = isPlain(draft) ? { do: mutations, id, origin } : { ...draft, do: mutations, id, origin };
-		return committer.submit(this.#lane, commit, bytes, patience);
+		if (this.slide === undefined)
+			return (
+				committer.now(this.#lane, draft, patience) ?? committer.submit(this.#lane, draft, bytes, patience)
+			);
+		this.#slid = store.clock.monotonic();
+		const sliding = { ...draft, do: [...draft.do, { op: "touch" as const, key: null, ttl: this.slide }] };
+		return committer.submit(this.#lane, sliding, bytes, patience);
 	}
 
 	/** Waits a little before another attempt, longer each time and at random, so that those who conflict don't meet again. */

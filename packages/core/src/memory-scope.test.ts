@@ -124,12 +124,11 @@ describe("what a scope holds", () => {
 						scope.put(entryOf(step.put, step.expiresAt, "x".repeat(i)));
 						scope.append(
 							recordOf(i, { changes: [{ type: "set", key: step.put, entry: entryOf(step.put) }] }),
-							i,
 						);
 						held.add(step.put);
 					} else if ("remove" in step) {
 						scope.remove(step.remove);
-						scope.append(recordOf(i, { events: [event] }), i);
+						scope.append(recordOf(i, { events: [event] }));
 						held.delete(step.remove);
 					}
 					expect(use.entries).toBe(held.size + 1);
@@ -174,8 +173,8 @@ describe("a store at its bound", () => {
 		const use = { ...unbounded(), maxBytes: 2000 };
 		const scope = new MemoryScope(use);
 		scope.put(entryOf("a"));
-		scope.append(recordOf(1, { events: [event] }), 1);
-		scope.append(recordOf(2), 2);
+		scope.append(recordOf(1, { events: [event] }));
+		scope.append(recordOf(2));
 		const changes = (): number => scope.log(0, { of: "changes", limit: 9, bytes: 1e6 }, 2).records.length;
 		expect(scope.hasRoom(putOf("b", "x".repeat(300)))).toBe(true);
 		expect(changes()).toBe(2);
@@ -201,7 +200,7 @@ describe("a log", () => {
 	const filled = (): MemoryScope => {
 		const scope = new MemoryScope(unbounded());
 		for (let revision = 1; revision <= 10; revision++) {
-			scope.append(recordOf(revision, revision % 3 === 0 ? { events: [event] } : {}), 10);
+			scope.append(recordOf(revision, revision % 3 === 0 ? { events: [event] } : {}));
 			scope.head = revision;
 			if (revision % 3 === 0) scope.eventsHead = revision;
 		}
@@ -274,7 +273,7 @@ describe("a log", () => {
 		const use = unbounded();
 		const scope = new MemoryScope(use);
 		scope.keep = { changes: { count: 0, age: 1e6 }, events: { count: 0, age: 1e6 } };
-		scope.append(recordOf(1, { events: [event] }), 1);
+		scope.append(recordOf(1, { events: [event] }));
 		expect([page(scope, 0, {}), page(scope, 0, { of: "events" })]).toEqual([
 			[[], false],
 			[[], false],

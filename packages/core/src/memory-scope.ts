@@ -1,18 +1,28 @@
 /** One scope in the process's memory. */
 import type {
-	Commit,
 	Entry,
+	EventFact,
 	Json,
 	LogPage,
 	LogQuery,
 	LogRecord,
 	LogRetention,
 	Retention,
+	Signal,
 } from "./backend.js";
 import { Heap } from "./heap.js";
 import { spanUnder } from "./key.js";
-import { addToTally, isLive, type ScopeState, type Tally } from "./reducer.js";
-import { Ring } from "./ring.js";
+import { MemoryLog, type Row } from "./memory-log.js";
+import {
+	addToTally,
+	isLive,
+	type Journal,
+	type Judged,
+	recordOf,
+	type ScopeState,
+	type Tally,
+	type Written,
+} from "./reducer.js";
 import { SortedKeys } from "./sorted-keys.js";
 
 /** What a store in memory may hold, and holds. */
@@ -28,14 +38,6 @@ interface Deadline {
 	readonly slot: Slot;
 }
 
-/** A log: its records and, apart from them, what each takes, so that letting go of an old one does not look at it. */
-class Log {
-	readonly records = new Ring<LogRecord>();
-	readonly bytes = new Ring<number>();
-	/** When its oldest record was written, or before. */
-	since = 0;
-}
-
 interface Slot {
 	entry: Entry | undefined;
 	/** The node of the heap that counts for it. */
@@ -47,20 +49,18 @@ const overhead = 200;
 
 const entryBytes = (entry: Entry): number => overhead + entry.key.length + entry.value.size;
 
-function recordBytes(record: LogRecord): number {
-	let bytes = overhead;
-	for (const { key, entry } of record.changes) bytes += entry === null ? key.length : entryBytes(entry);
-	for (const { payload } of record.events) bytes += payload.size;
-	return bytes;
-}
+const writtenBytes = (written: Written): number =>
+	typeof written === "string" ? written.length : entryBytes(written);
 
 /** A scope's entries, their order and deadlines, and its two logs. */
-export class MemoryScope implements ScopeState {
+export class MemoryScope implements ScopeState, Journal {
 	head = 0;
 	eventsHead = 0;
 	deadline: number | null = null;
 	seal: Json | undefined = undefined;
 	keep: Retention | undefined = undefined;
+	/** Who watches it. */
+	watchers: ReadonlySet<(signal: Signal) => void> | undefined = undefined;
 
 	/**
 	 * A removed entry leaves its slot for the next of that key: a Map that has the same key deleted and added again and again looks
@@ -70,8 +70,10 @@ export class MemoryScope implements ScopeState {
 	readonly #order = new SortedKeys();
 	readonly #use: MemoryUse;
 	#live = 0;
-	readonly #changes = new Log();
-	readonly #events = new Log();
+	readonly #changes = new MemoryLog();
+	readonly #events = new MemoryLog();
+	// What those who watch it are told once the commit is done.
+	#signals: Signal[] = [];
 	// One node of a slot counts, the earliest: the one it knows. A later deadline is found when that comes up.
 	readonly #deadlines = new Heap<Deadline>(({ at }) => at);
 	#timed = 0;
@@ -161,34 +163,38 @@ export class MemoryScope implements ScopeState {
 		this.eventsHead = 0;
 		this.deadline = null;
 		this.seal = undefined;
-		while (this.#changes.records.size > 0) this.#dropOldest(this.#changes);
-		while (this.#events.records.size > 0) this.#dropOldest(this.#events);
+		while (this.#changes.size > 0) this.#dropOldest(this.#changes);
+		while (this.#events.size > 0) this.#dropOldest(this.#events);
 	}
 
-	hasRoom(commit: Commit): boolean {
+	hasRoom(commit: Judged): boolean {
+		const use = this.#use;
 		let entries = 0;
 		let bytes = 0;
 		for (const mutation of commit.do) {
 			if (mutation.op === "emit") bytes += mutation.payload.size;
 			if (mutation.op !== "put" && mutation.op !== "add") continue;
-			const before = this.get(mutation.key);
-			if (before === undefined) entries++;
+			entries++;
 			bytes += overhead + mutation.key.length + (mutation.op === "put" ? mutation.value.size : 8);
-			bytes -= before === undefined ? 0 : entryBytes(before);
 		}
-		if (entries > 0 && this.#use.entries + entries > this.#use.maxEntries) return false;
+		if (use.entries + entries <= use.maxEntries && use.bytes + bytes <= use.maxBytes) return true;
+		for (const mutation of commit.do) {
+			if (mutation.op !== "put" && mutation.op !== "add") continue;
+			const before = this.get(mutation.key);
+			if (before === undefined) continue;
+			entries--;
+			bytes -= entryBytes(before);
+		}
+		if (entries > 0 && use.entries + entries > use.maxEntries) return false;
 		if (bytes <= 0) return true;
 		// The log of changes gives way before a write is refused: who loses its place there gets a reset.
-		while (this.#use.bytes + bytes > this.#use.maxBytes && this.#changes.records.size > 0)
-			this.#dropOldest(this.#changes);
-		return this.#use.bytes + bytes <= this.#use.maxBytes;
+		while (use.bytes + bytes > use.maxBytes && this.#changes.size > 0) this.#dropOldest(this.#changes);
+		return use.bytes + bytes <= use.maxBytes;
 	}
 
 	/** Whether nothing of it is left to keep. */
 	get isEmpty(): boolean {
-		return (
-			this.#live + this.#changes.records.size + this.#events.records.size === 0 && this.seal === undefined
-		);
+		return this.#live + this.#changes.size + this.#events.size === 0 && this.seal === undefined;
 	}
 
 	/** The entries of a span in order, expired ones too. */
@@ -199,13 +205,38 @@ export class MemoryScope implements ScopeState {
 		}
 	}
 
-	/** Adds a record to the logs, and lets go of what is past retention. */
-	append(record: LogRecord, now: number): void {
-		const { keep } = this;
-		if (keep === undefined || keep.changes.count > 0) this.#push(this.#changes, record);
-		if (record.events.length > 0 && (keep === undefined || keep.events.count > 0))
-			this.#push(this.#events, record);
-		this.trim(now);
+	append(record: LogRecord): void {
+		const written = record.changes.map(({ key, entry }) => entry ?? key);
+		this.#log(record, written, record.events, record, record.revision, record.previous, record.time);
+		if (this.watchers !== undefined) this.#signals.push({ type: "records", records: [record] });
+	}
+
+	committed(
+		commit: Judged,
+		revision: number,
+		time: number,
+		written: Written | readonly Written[],
+		events: readonly EventFact[],
+	): void {
+		const { id, metadata, quiet } = commit;
+		const isBare = id === undefined && metadata === undefined && quiet !== true && events.length === 0;
+		const isHeard = this.watchers !== undefined;
+		const record = isHeard || !isBare ? recordOf(this, commit, revision, time, written, events) : undefined;
+		const row = isBare ? written : (record as LogRecord);
+		this.#log(row, written, events, commit, revision, this.head, time);
+		if (isHeard) this.#signals.push({ type: "records", records: [record as LogRecord] });
+	}
+
+	ended(): void {
+		this.#signals = this.watchers === undefined ? [] : [{ type: "wake" }];
+	}
+
+	/** Tells those who watch it what was done. */
+	tell(): void {
+		if (this.#signals.length === 0) return;
+		const signals = this.#signals;
+		this.#signals = [];
+		for (const signal of signals) for (const watcher of this.watchers ?? []) watcher(signal);
 	}
 
 	/** Lets go of records that are past retention. */
@@ -219,23 +250,22 @@ export class MemoryScope implements ScopeState {
 	log(after: number, { of, limit, bytes, newest }: LogQuery, now: number): LogPage {
 		this.trim(now);
 		const log = of === "changes" ? this.#changes : this.#events;
-		const { records: logged } = log;
-		const first = logged.search(({ revision }) => revision > after);
+		const first = log.after(after);
 		const records: LogRecord[] = [];
 		let room = bytes;
-		const from = newest === true ? logged.size - 1 : first;
+		const from = newest === true ? log.size - 1 : first;
 		const step = newest === true ? -1 : 1;
 		for (
 			let i = from;
-			i >= first && i < logged.size && records.length < limit && (room > 0 || records.length === 0);
+			i >= first && i < log.size && records.length < limit && (room > 0 || records.length === 0);
 			i += step
 		) {
-			records.push(logged.at(i) as LogRecord);
-			room -= log.bytes.at(i) as number;
+			records.push(log.record(i));
+			room -= log.bytes(i);
 		}
 		if (newest === true) records.reverse();
 		const head = of === "changes" ? this.head : this.eventsHead;
-		return { records, more: newest !== true && first + records.length < logged.size, head, now };
+		return { records, more: newest !== true && first + records.length < log.size, head, now };
 	}
 
 	#forget(entry: Entry): void {
@@ -265,24 +295,40 @@ export class MemoryScope implements ScopeState {
 			}
 	}
 
-	#push(log: Log, record: LogRecord): void {
-		const bytes = recordBytes(record);
-		log.records.push(record);
-		log.bytes.push(bytes);
-		this.#use.bytes += bytes;
+	#log(
+		row: Row,
+		written: Written | readonly Written[],
+		events: readonly EventFact[],
+		{ origin }: Pick<LogRecord, "origin"> | Judged,
+		revision: number,
+		previous: number,
+		time: number,
+	): void {
+		const { keep } = this;
+		let bytes = overhead;
+		if (Array.isArray(written)) for (const each of written) bytes += writtenBytes(each);
+		else bytes += writtenBytes(written as Written);
+		for (const { payload } of events) bytes += payload.size;
+		if (keep === undefined || keep.changes.count > 0) {
+			this.#changes.push(row, origin, revision, previous, time, bytes);
+			this.#use.bytes += bytes;
+		}
+		if (events.length > 0 && (keep === undefined || keep.events.count > 0)) {
+			this.#events.push(row, origin, revision, previous, time, bytes);
+			this.#use.bytes += bytes;
+		}
+		this.trim(time);
 	}
 
-	#dropOldest({ records, bytes }: Log): void {
-		records.shift();
-		this.#use.bytes -= bytes.shift() as number;
+	#dropOldest(log: MemoryLog): void {
+		this.#use.bytes -= log.shift();
 	}
 
-	#trim(log: Log, { count, age }: LogRetention, now: number): void {
-		const { records } = log;
-		while (records.size > count) this.#dropOldest(log);
+	#trim(log: MemoryLog, { count, age }: LogRetention, now: number): void {
+		while (log.size > count) this.#dropOldest(log);
 		// Seldom, since the oldest record is seldom in the processor's cache.
 		while (log.since < now - age) {
-			log.since = records.at(0)?.time ?? now;
+			log.since = log.size > 0 ? log.time(0) : now;
 			if (log.since < now - age) this.#dropOldest(log);
 		}
 	}

@@ -3,6 +3,8 @@ import type {
 	Backend,
 	Batch,
 	BatchAnswer,
+	Commit,
+	CommitOutcome,
 	Entry,
 	Failure,
 	KeyRange,
@@ -14,13 +16,14 @@ import type {
 	ScopeId,
 	ScopePage,
 	ScopeRange,
+	Sender,
 	Signal,
 	Unwatch,
 } from "./backend.js";
 import { type Clock, systemClock } from "./clock.js";
 import { compareKeys } from "./key.js";
 import { MemoryScope, type MemoryUse } from "./memory-scope.js";
-import { evaluate, isLive, isOver, nextDeadline } from "./reducer.js";
+import { isLive, isOver, nextDeadline, run, runOne } from "./reducer.js";
 import { SortedKeys } from "./sorted-keys.js";
 import { overdue } from "./writer.js";
 
@@ -83,6 +86,15 @@ class MemoryBackend implements Backend {
 		return batches.map((batch) => overdue(batch, now) ?? this.#apply(batch, now));
 	}
 
+	commitNow(sender: Sender, commit: Omit<Commit, "id">, step: number): CommitOutcome {
+		const now = this.#tick();
+		const { scope } = sender;
+		const state = this.#open(scope);
+		const outcome = runOne(state, commit, this.#above(state, sender), step, now, state);
+		this.#done(scope, state);
+		return outcome;
+	}
+
 	list(scope: ScopeId, { from, to, limit, bytes }: KeyRange): ListPage {
 		const now = this.#tick();
 		const state = this.#live(scope, now);
@@ -106,9 +118,9 @@ class MemoryBackend implements Backend {
 
 	watch(scope: ScopeId, listener: (signal: Signal) => void): Unwatch {
 		const listeners = this.#watchers.get(scope) ?? new Set();
-		this.#watchers.set(scope, listeners.add(listener));
+		this.#heard(scope, listeners.add(listener));
 		return () => {
-			if (listeners.delete(listener) && listeners.size === 0) this.#watchers.delete(scope);
+			if (listeners.delete(listener) && listeners.size === 0) this.#heard(scope, undefined);
 		};
 	}
 
@@ -134,8 +146,9 @@ class MemoryBackend implements Backend {
 	drop(scope: ScopeId): void {
 		const state = this.#scopes.get(scope);
 		if (state === undefined) return;
+		const { watchers } = state;
 		this.#remove(scope, state);
-		this.#signal(scope, { type: "wake" });
+		for (const watcher of watchers ?? []) watcher({ type: "wake" });
 	}
 
 	// What is stored stays for the managers that come after.
@@ -143,24 +156,32 @@ class MemoryBackend implements Backend {
 
 	#apply(batch: Batch, now: number): BatchAnswer {
 		const { scope } = batch;
+		const state = this.#open(scope);
+		const answer = run(state, this.#above(state, batch), now, state);
+		this.#done(scope, state);
+		return answer;
+	}
+
+	/** A scope to write to, made where it is absent. */
+	#open(scope: ScopeId): MemoryScope {
 		let state = this.#scopes.get(scope);
 		if (state === undefined) {
 			state = new MemoryScope(this.#use);
+			state.watchers = this.#watchers.get(scope);
 			this.#scopes.set(scope, state);
 			this.#order.add(scope);
 		}
-		const { head } = state;
-		const floor = head === 0 ? Math.max(batch.floor, this.#floor) : batch.floor;
-		const { answer, records, ended } = evaluate(
-			state,
-			floor > batch.floor ? { ...batch, floor } : batch,
-			now,
-		);
-		if (ended) this.#signal(scope, { type: "wake" });
-		for (const record of records) state.append(record, now);
-		if (records.length > 0) this.#signal(scope, { type: "records", records });
+		return state;
+	}
+
+	/** What is sent, to go on above all that went before. */
+	#above<S extends Sender>({ head }: MemoryScope, sent: S): S {
+		return head === 0 && sent.floor < this.#floor ? { ...sent, floor: this.#floor } : sent;
+	}
+
+	#done(scope: ScopeId, state: MemoryScope): void {
+		state.tell();
 		if (state.head === 0 && state.isEmpty) this.#remove(scope, state);
-		return answer;
 	}
 
 	#live(scope: ScopeId, now: number): MemoryScope | undefined {
@@ -182,9 +203,11 @@ class MemoryBackend implements Backend {
 		this.#order.delete(scope);
 	}
 
-	#signal(scope: ScopeId, signal: Signal): void {
-		const listeners = this.#watchers.get(scope);
-		if (listeners !== undefined) for (const listener of listeners) listener(signal);
+	#heard(scope: ScopeId, watchers: Set<(signal: Signal) => void> | undefined): void {
+		if (watchers === undefined) this.#watchers.delete(scope);
+		else this.#watchers.set(scope, watchers);
+		const state = this.#scopes.get(scope);
+		if (state !== undefined) state.watchers = watchers;
 	}
 
 	// A clock that was set back stands still here: a deadline that has passed stays passed.

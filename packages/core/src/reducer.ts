@@ -63,7 +63,29 @@ export interface ScopeState {
 	/** Forgets everything: entries, logs, head, deadline. */
 	clear(): void;
 	/** Whether the store has room for what a commit writes. */
-	hasRoom(commit: Commit): boolean;
+	hasRoom(commit: Judged): boolean;
+}
+
+/** A commit as it is judged. Without an id it is named by who sent it and its revision. */
+export type Judged = Omit<Commit, "id"> & { readonly id?: string };
+
+/** What a commit wrote: an entry, or the key of one that it deleted. */
+export type Written = Entry | string;
+
+/** Takes what is done to a scope, in order, before the head moves on. */
+export interface Journal {
+	/** Entries were removed because their time had come. */
+	append(record: LogRecord): void;
+	/** A commit was applied: {@link recordOf} makes a record of it. */
+	committed(
+		commit: Judged,
+		revision: number,
+		time: number,
+		written: Written | readonly Written[],
+		events: readonly EventFact[],
+	): void;
+	/** The scope was found past its deadline and cleared; what it did before went with the rest. */
+	ended(): void;
 }
 
 /** What a batch did. */
@@ -103,8 +125,8 @@ export const addToTally = ({ count, sum }: Tally, revision: number): Tally => ({
 
 const amount = (given: Amount, now: number): number => (typeof given === "number" ? given : now + given.now);
 
-const advance = (state: ScopeState, batch: Batch, now: number): number =>
-	Math.max(Math.max(state.head, batch.floor) + batch.step, Math.floor(now * 1000));
+const advance = (state: ScopeState, floor: number, step: number, now: number): number =>
+	Math.max(Math.max(state.head, floor) + step, Math.floor(now * 1000));
 
 const nothing: readonly never[] = [];
 
@@ -118,46 +140,57 @@ function added<T>(list: T[] | undefined, item: T): T[] {
 const keyOf = (part: Condition | Mutation): string | undefined =>
 	"key" in part ? (part.key ?? undefined) : undefined;
 
-function append(
-	state: ScopeState,
-	revision: number,
-	now: number,
-	commit: Omit<Commit, "do">,
-	changes: readonly Change[],
-	events: readonly EventFact[],
-): LogRecord {
-	const record: LogRecord = {
-		revision,
-		previous: state.head,
-		id: commit.id,
-		time: now,
-		origin: commit.origin,
-		metadata: commit.metadata,
-		quiet: commit.quiet ?? false,
-		changes,
-		events,
-		previousEvents: state.eventsHead,
-	};
-	state.head = revision;
-	if (events.length > 0) state.eventsHead = revision;
-	return record;
-}
+const changeOf = (written: Written): Change =>
+	typeof written === "string"
+		? { type: "delete", key: written, entry: null }
+		: { type: "set", key: written.key, entry: written };
 
-function sweep(state: ScopeState, batch: Batch, now: number, made: Made): void {
+/** The record of a commit that moves a scope's head from `previous` to a revision. */
+export const recordOf = (
+	{ head: previous, eventsHead: previousEvents }: Pick<ScopeState, "head" | "eventsHead">,
+	{ id, origin, metadata, quiet = false }: Omit<Judged, "do">,
+	revision: number,
+	time: number,
+	written: Written | readonly Written[],
+	events: readonly EventFact[],
+): LogRecord => ({
+	revision,
+	previous,
+	id: id ?? `${origin}.${revision}`,
+	time,
+	origin,
+	metadata,
+	quiet,
+	changes: Array.isArray(written) ? written.map(changeOf) : [changeOf(written as Written)],
+	events,
+	previousEvents,
+});
+
+function sweep(
+	state: ScopeState,
+	commits: readonly Judged[],
+	floor: number,
+	step: number,
+	now: number,
+	journal: Journal,
+): void {
 	if ((state.next() ?? Number.POSITIVE_INFINITY) > now) return;
 	const due = new Set(state.due(now, sweepLimit).map((entry) => entry.key));
-	for (const commit of batch.commits)
+	for (const commit of commits)
 		for (const part of [...(commit.if ?? []), ...commit.do]) {
 			const key = keyOf(part);
 			const entry = key === undefined ? undefined : state.get(key);
 			if (entry !== undefined && !isLive(entry, now)) due.add(entry.key);
 		}
 	if (due.size === 0) return;
-	const changes = Array.from(due, (key): Change => ({ type: "expire", key, entry: null }));
 	for (const key of due) state.remove(key);
-	const revision = advance(state, batch, now);
-	const record = append(state, revision, now, { id: `expire-${revision}` }, changes, nothing);
-	made.records = added(made.records, record);
+	const revision = advance(state, floor, step, now);
+	const changes = Array.from(due, (key): Change => ({ type: "expire", key, entry: null }));
+	journal.append({
+		...recordOf(state, { id: `expire-${revision}` }, revision, now, nothing, nothing),
+		changes,
+	});
+	state.head = revision;
 }
 
 const refused = (why: Refused["why"], index: number, entry: Entry | undefined, note?: Json): Refused =>
@@ -171,7 +204,7 @@ function liveEntry(state: ScopeState, key: string, now: number): Entry | undefin
 }
 
 /** Judges everything of a commit before any of it is applied (its mutations are of different keys, so none sees another): the sums of its Adds. */
-function plan(state: ScopeState, commit: Commit, now: number): readonly number[] | Refused {
+function plan(state: ScopeState, commit: Judged, now: number): readonly number[] | Refused {
 	if (state.seal !== undefined && commit.do[0]?.op !== "seal")
 		return refused("sealed", 0, undefined, state.seal);
 	const conditions = commit.if;
@@ -218,50 +251,50 @@ function sumOf({ by, base, min, max }: Add, current: number | undefined, now: nu
 	return next;
 }
 
-/** Writes an entry. */
-function write(
+function apply(
 	state: ScopeState,
-	{ metadata }: Commit,
-	revision: number,
-	key: string,
-	value: Entry["value"],
-	expiresAt: number | null,
-	before: Entry | undefined,
-): Change {
-	const createdRevision = before?.createdRevision ?? revision;
-	const entry: Entry = { key, value, revision, createdRevision, expiresAt, metadata };
-	state.put(entry);
-	return { type: "set", key, entry };
-}
-
-function apply(state: ScopeState, commit: Commit, batch: Batch, now: number, made: Made): CommitOutcome {
+	commit: Judged,
+	floor: number,
+	step: number,
+	now: number,
+	journal: Journal,
+): CommitOutcome {
 	const numbers = plan(state, commit, now);
 	if ("ok" in numbers) return numbers;
-	const revision = advance(state, batch, now);
+	const revision = advance(state, floor, step, now);
 	const born = state.head === 0;
-	let changes: Change[] | undefined;
+	let written: Written | Written[] | undefined;
+	let changes = 0;
 	let events: EventFact[] | undefined;
 	let sums = 0;
-	for (const mutation of commit.do) {
+	for (let i = 0; i < commit.do.length; i++) {
+		const mutation = commit.do[i] as Mutation;
+		let wrote: Written | undefined;
 		switch (mutation.op) {
-			case "put": {
-				const { key, value, ttl } = mutation;
-				const expiresAt = ttl === null ? null : now + ttl;
-				changes = added(changes, write(state, commit, revision, key, value, expiresAt, state.get(key)));
-				break;
-			}
+			case "put":
 			case "add": {
 				const { key, ttl } = mutation;
 				const before = state.get(key);
-				const expiresAt = ttl === undefined ? (before?.expiresAt ?? null) : now + ttl;
-				const sum = givenValue(numbers[sums++]);
-				changes = added(changes, write(state, commit, revision, key, sum, expiresAt, before));
+				wrote = {
+					key,
+					value: mutation.op === "put" ? mutation.value : givenValue(numbers[sums++]),
+					revision,
+					createdRevision: before === undefined ? revision : before.createdRevision,
+					expiresAt:
+						typeof ttl === "number"
+							? now + ttl
+							: ttl === null || before === undefined
+								? null
+								: before.expiresAt,
+					metadata: commit.metadata,
+				};
+				state.put(wrote);
 				break;
 			}
 			case "delete":
 				if (state.get(mutation.key) === undefined) break;
 				state.remove(mutation.key);
-				changes = added(changes, { type: "delete", key: mutation.key, entry: null });
+				wrote = mutation.key;
 				break;
 			case "touch": {
 				const until = now + mutation.ttl;
@@ -279,44 +312,91 @@ function apply(state: ScopeState, commit: Commit, batch: Batch, now: number, mad
 			case "seal":
 				state.seal = mutation.note ?? undefined;
 		}
+		if (wrote === undefined) continue;
+		// Most commits write one entry: a list is made for the second.
+		if (changes++ === 0) written = wrote;
+		else if (Array.isArray(written)) written.push(wrote);
+		else written = [written as Written, wrote];
 	}
-	if (changes === undefined && events === undefined)
-		return { ok: true, revision: state.head, changes: 0, numbers };
-	made.records = added(
-		made.records,
-		append(state, revision, now, commit, changes ?? nothing, events ?? nothing),
-	);
-	return { ok: true, revision, changes: changes?.length ?? 0, numbers };
-}
-
-/** What a batch did so far. */
-interface Made {
-	records: LogRecord[] | undefined;
-	ended: boolean;
+	if (written === undefined && events === undefined)
+		return { ok: true, revision: state.head, changes, numbers };
+	journal.committed(commit, revision, now, written ?? nothing, events ?? nothing);
+	state.head = revision;
+	if (events !== undefined) state.eventsHead = revision;
+	return { ok: true, revision, changes, numbers };
 }
 
 /** Ends a scope whose time has come, and expires what is due in one that lives. */
-function settle(state: ScopeState, batch: Batch, now: number, made: Made): void {
+function settle(
+	state: ScopeState,
+	commits: readonly Judged[],
+	floor: number,
+	step: number,
+	now: number,
+	journal: Journal,
+): void {
 	if (isOver(state, now)) {
 		state.clear();
-		// What the batch recorded before went with the rest.
-		made.records = undefined;
-		made.ended = true;
+		journal.ended();
 	}
-	if (state.seal === undefined) sweep(state, batch, now, made);
+	if (state.seal === undefined) sweep(state, commits, floor, step, now, journal);
+}
+
+function judge(
+	state: ScopeState,
+	commit: Judged,
+	commits: readonly Judged[],
+	floor: number,
+	step: number,
+	now: number,
+	journal: Journal,
+): CommitOutcome {
+	const outcome = apply(state, commit, floor, step, now, journal);
+	// What came due under the seal is due now, before the batch's next commit.
+	if (commit.do[0]?.op === "seal") settle(state, commits, floor, step, now, journal);
+	return outcome;
+}
+
+/** Runs one commit on a scope: expires what is due, then judges and applies it. */
+export function runOne(
+	state: ScopeState,
+	commit: Judged,
+	{ floor, keep }: Pick<Batch, "floor" | "keep">,
+	step: number,
+	now: number,
+	journal: Journal,
+): CommitOutcome {
+	// Looked at here: a commit that finds nothing due makes no list of itself.
+	if (state.deadline !== null || (state.next() ?? Number.POSITIVE_INFINITY) <= now)
+		settle(state, [commit], floor, step, now, journal);
+	state.keep = keep;
+	return judge(state, commit, nothing, floor, step, now, journal);
 }
 
 /** Runs a batch on a scope: sweeps what is due, then judges and applies each commit on its own. */
+export function run(
+	state: ScopeState,
+	{ commits, floor, step, keep }: Batch,
+	now: number,
+	journal: Journal,
+): BatchAnswer {
+	settle(state, commits, floor, step, now, journal);
+	if (commits.length > 0) state.keep = keep;
+	const outcomes = commits.map((commit) => judge(state, commit, commits, floor, step, now, journal));
+	return { head: state.head, now, next: nextDeadline(state), outcomes };
+}
+
+/** The same for a store that writes down what it did. */
 export function evaluate(state: ScopeState, batch: Batch, now: number): Evaluation {
-	const made: Made = { records: undefined, ended: false };
-	settle(state, batch, now, made);
-	if (batch.commits.length > 0) state.keep = batch.keep;
-	const outcomes = batch.commits.map((commit) => {
-		const outcome = apply(state, commit, batch, now, made);
-		// What came due under the seal is due now, before the batch's next commit.
-		if (commit.do[0]?.op === "seal") settle(state, batch, now, made);
-		return outcome;
+	let records: LogRecord[] = [];
+	let ended = false;
+	const answer = run(state, batch, now, {
+		append: (record) => records.push(record),
+		committed: (...done) => records.push(recordOf(state, ...done)),
+		ended: () => {
+			records = [];
+			ended = true;
+		},
 	});
-	const answer = { head: state.head, now, next: nextDeadline(state), outcomes };
-	return { answer, records: made.records ?? nothing, ended: made.ended };
+	return { answer, records, ended };
 }

@@ -1,5 +1,5 @@
 /** The memory backend as a store that tests can restart, empty and set back. */
-import type { Backend, Batch, ScopeId, Signal } from "../backend.js";
+import type { Backend, ScopeId, Signal } from "../backend.js";
 import type { Clock } from "../clock.js";
 import { memory } from "../memory.js";
 import { around } from "./around.js";
@@ -8,8 +8,7 @@ import { TestClock } from "./test-clock.js";
 
 interface Entry {
 	readonly now: number;
-	readonly batches: readonly Batch[];
-	readonly drop?: ScopeId;
+	run(memory: Backend): unknown;
 }
 
 interface Watch {
@@ -17,6 +16,8 @@ interface Watch {
 	readonly listener: (signal: Signal) => void;
 	unwatch: () => void;
 }
+
+type CommitsNow = Required<Pick<Backend, "commitNow">>;
 
 // Memory is a function of what it was asked to do and when: a journal of both is a copy of it.
 class JournaledMemory {
@@ -30,8 +31,10 @@ class JournaledMemory {
 	constructor() {
 		this.backend = around(this.#memory, {
 			read: (asks) => this.#memory.read(asks),
-			commit: (batches) =>
-				this.#record({ now: this.clock.now(), batches }, () => this.#memory.commit(batches)),
+			commit: (batches) => this.#record((memory) => memory.commit(batches)),
+			commitNow: ({ scope, floor, keep }, commit, step) =>
+				// Who sends it goes on changing.
+				this.#record((memory) => (memory as CommitsNow).commitNow({ scope, floor, keep }, commit, step)),
 			list: (scope, range) => this.#memory.list(scope, range),
 			log: (scope, after, query) => this.#memory.log(scope, after, query),
 			watch: (scope, listener) => {
@@ -43,8 +46,7 @@ class JournaledMemory {
 				};
 			},
 			scopes: (range) => this.#memory.scopes(range),
-			drop: (scope) =>
-				this.#record({ now: this.clock.now(), batches: [], drop: scope }, () => this.#memory.drop(scope)),
+			drop: (scope) => this.#record((memory) => memory.drop(scope)),
 			close: async () => {},
 		});
 	}
@@ -58,10 +60,7 @@ class JournaledMemory {
 		const journal = this.#journal.slice(0, length);
 		this.#memory = this.#empty();
 		this.#journal = [];
-		for (const entry of journal)
-			this.#record(entry, () =>
-				entry.drop === undefined ? this.#memory.commit(entry.batches) : this.#memory.drop(entry.drop),
-			);
+		for (const { run, now } of journal) this.#record(run, now);
 		for (const watch of this.#watches) {
 			watch.listener({ type: "lost" });
 			watch.unwatch = this.#attach(watch.scope, watch.listener);
@@ -78,11 +77,11 @@ class JournaledMemory {
 		return memory({ clock });
 	}
 
-	#record<T>(entry: Entry, run: () => T): T {
-		this.#journal.push(entry);
-		this.#replayed = entry.now;
+	#record<T>(run: (memory: Backend) => T, now = this.clock.now()): T {
+		this.#journal.push({ now, run });
+		this.#replayed = now;
 		try {
-			return run();
+			return run(this.#memory);
 		} finally {
 			this.#replayed = undefined;
 		}
@@ -132,6 +131,9 @@ export function memoryHarness({
 				around(layered, {
 					read: (asks) => layered.read(asks),
 					commit: (batches) => layered.commit(batches),
+					...(layered.commitNow !== undefined && {
+						commitNow: (...commit) => (layered as CommitsNow).commitNow(...commit),
+					}),
 					list: (scope, range) => layered.list(scope, range),
 					log: (scope, after, query) => layered.log(scope, after, query),
 					watch: (scope, listener) => layered.watch(scope, listener),
