@@ -28,7 +28,7 @@ export function parseDuration(duration: Duration, name = "duration"): number {
 	if (ms >= 0 && ms <= longest) return Math.ceil(ms);
 	throw new HoldfastError(
 		"invalid-argument",
-		`${name} is ${typeof duration === "string" ? JSON.stringify(duration) : String(duration)}: give milliseconds (0 to 100 years) or a string such as "30s", "5m", "1h"`,
+		`${name} is "${String(duration)}": give 0 to 100 years, as milliseconds or as "30s", "5m", "1h"`,
 	);
 }
 
