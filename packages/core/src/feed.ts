@@ -9,7 +9,7 @@ import { isHoldfastError } from "./error.js";
 import { spanUnder } from "./key.js";
 import type { Reader } from "./reader.js";
 import { follows, resumes } from "./resume.js";
-import { page, type Snapshot, takeSnapshot } from "./snapshot.js";
+import { type Snapshot, takeSnapshot } from "./snapshot.js";
 import { andThen, isLater } from "./soon.js";
 import type { Patience, Store } from "./store.js";
 
@@ -86,7 +86,7 @@ export class Feed {
 		this.#waiting.push(waiting);
 		const { store } = this.#parts;
 		try {
-			await store.within(promise, patience, () => store.failure ?? store.timedOut(this.scope));
+			await store.within(promise, this.scope, patience, () => store.failure ?? store.timedOut(this.scope));
 		} finally {
 			this.#waiting = this.#waiting.filter((each) => each !== waiting);
 		}
@@ -161,7 +161,7 @@ export class Feed {
 					(late) => run !== this.#run && late(),
 					() => {},
 				);
-				watching = store.within(watching, undefined, () => store.timedOut(this.scope));
+				watching = store.within(watching, this.scope);
 			}
 			const attaching = andThen(watching, attached);
 			if (isLater(attaching)) attaching.catch(failed);
@@ -270,11 +270,8 @@ export class Feed {
 			while (this.#again) {
 				this.#again = false;
 				const cursor = this.cursor;
-				const log = await store.ask(this.scope, (backend) =>
-					backend.log(this.scope, cursor, { of: "changes", ...page }),
-				);
+				const log = await store.log(this.scope, cursor, "changes");
 				if (run !== this.#run) return;
-				store.learn(log.now);
 				if (!resumes(log, cursor, "changes")) await this.#reset(run);
 				else {
 					for (const record of log.records) this.#apply(record);

@@ -86,7 +86,7 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 		const waiting = { revision, resolve, reject };
 		this.#waiting.push(waiting);
 		try {
-			await store.within(promise, options, () => store.timedOut(feed.scope));
+			await store.within(promise, feed.scope, options);
 		} finally {
 			this.#waiting = this.#waiting.filter((each) => each !== waiting);
 		}
