@@ -51,7 +51,7 @@ export function check(text: unknown, what: "key" | "id" | "pattern"): asserts te
 		throw new HoldfastError(code, `the ${what} ${why}`, { key: typeof text === "string" ? text : undefined });
 	};
 	if (typeof text !== "string") return refuse(`invalid-${what}`, `must be a string, not ${typeof text}`);
-	if (text === "") refuse(`invalid-${what}`, "is empty: give at least one character");
+	if (text === "") refuse(`invalid-${what}`, "must not be empty");
 	if (!text.isWellFormed()) refuse(`invalid-${what}`, "holds a lone surrogate: use text.toWellFormed()");
 	if (text.length * 3 > maxKeyBytes && utf8Length(text) > maxKeyBytes)
 		refuse("too-large", `has ${utf8Length(text)} bytes, the limit is ${maxKeyBytes}: shorten or hash it`);
@@ -72,7 +72,7 @@ export function encodeKey(key: string): string {
 	if (typeof key === "string" && plainKey.test(key)) return key;
 	check(key, "key");
 	if (wildcard.test(key))
-		throw new HoldfastError("invalid-key", "a key can't have * or ** as a segment: that is a pattern", {
+		throw new HoldfastError("invalid-key", "a key can't have a segment * or **", {
 			key,
 		});
 	return encode(key);
