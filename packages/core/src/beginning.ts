@@ -1,5 +1,5 @@
 /** Beginning to follow a store that may be out of reach just now. */
-import { type Store, scopeLabel } from "./store.js";
+import type { Store } from "./store.js";
 
 /** How long to wait before another try, in ms. */
 const pause = 1000;
@@ -31,7 +31,7 @@ export function begin({ store, scope, what, isOver, attempt }: Beginning): Promi
 	run();
 	// Who does not look at the promise hears of the failure by manager.on("error").
 	promise.catch((error: unknown) => {
-		if (!isOver()) store.report(error, `${what} of ${scopeLabel(scope)} could not start yet`, scope);
+		if (!isOver()) store.report(error, `${what} could not start yet`, scope);
 	});
 	return promise;
 }

@@ -7,7 +7,7 @@ import { decodeKey } from "./key.js";
 import type { Pattern } from "./pattern.js";
 import type { Reading } from "./reading.js";
 import { resumes } from "./resume.js";
-import { page, type Snapshot } from "./snapshot.js";
+import type { Snapshot } from "./snapshot.js";
 import { isLater } from "./soon.js";
 import { onAbort, type Store } from "./store.js";
 import type { Subscription } from "./subscription.js";
@@ -155,9 +155,7 @@ export class Delivery implements Subscription {
 		const { feed, store } = this.#parts;
 		for (let more = true; more && !this.#stopped; ) {
 			const cursor = this.#seen;
-			const log = await store.ask(feed.scope, (backend) =>
-				backend.log(feed.scope, cursor, { of: "changes", ...page }),
-			);
+			const log = await store.log(feed.scope, cursor, "changes");
 			if (!resumes(log, cursor, "changes")) return this.#tellState(await this.#parts.present(), true);
 			for (const record of log.records) {
 				this.#seen = record.revision;
@@ -227,7 +225,7 @@ export class Delivery implements Subscription {
 		try {
 			await this.#tellState(await this.#parts.present(), true);
 		} catch (error) {
-			this.#failed(error, "the present state could not be read after a full queue");
+			this.#failed(error, "the present state could not be read");
 			await this.#parts.store.pause(1000);
 			this.#queue = [{ lost: true }];
 		}

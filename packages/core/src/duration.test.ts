@@ -48,7 +48,7 @@ describe("a duration", () => {
 
 	test("is named in its refusal as it was given", () => {
 		expect(() => parseDuration("5 min" as never)).toThrow(refusal('duration is "5 min"'));
-		expect(() => parseDuration(Number.NaN)).toThrow(refusal("duration is NaN"));
+		expect(() => parseDuration(Number.NaN)).toThrow(refusal('duration is "NaN"'));
 	});
 });
 

@@ -28,7 +28,7 @@ export function parseDuration(duration: Duration, name = "duration"): number {
 	if (ms >= 0 && ms <= longest) return Math.ceil(ms);
 	throw new HoldfastError(
 		"invalid-argument",
-		`${name} is ${typeof duration === "string" ? JSON.stringify(duration) : String(duration)}: give milliseconds (0 to 100 years) or a string such as "30s", "5m", "1h"`,
+		`${name} is "${String(duration)}": give 0 to 100 years, as milliseconds or as "30s", "5m", "1h"`,
 	);
 }
 
@@ -36,5 +36,5 @@ export function parseDuration(duration: Duration, name = "duration"): number {
 export function parseTtl(ttl: Duration): number {
 	const ms = parseDuration(ttl, "ttl");
 	if (ms > 0) return ms;
-	throw new HoldfastError("invalid-argument", "ttl is 0: give a time above 0, or delete the key");
+	throw new HoldfastError("invalid-argument", "ttl is 0: give more, or delete the key");
 }

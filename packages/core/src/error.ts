@@ -103,21 +103,17 @@ export class HoldfastError extends Error implements ErrorDetails {
 	declare readonly expiresIn?: number;
 	declare readonly issues?: readonly { readonly message: string }[];
 
-	constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-		const { cause, ...rest } = details;
-		const place = [details.scope, details.key === undefined ? undefined : JSON.stringify(details.key)].filter(
-			Boolean,
-		);
-		super(
-			place.length > 0 ? `${message} [${place.join(" ")}]` : message,
-			cause === undefined ? undefined : { cause },
-		);
+	constructor(code: ErrorCode, message: string, { cause, ...details }: ErrorDetails = {}) {
+		const place = [details.scope, JSON.stringify(details.key)].filter(Boolean).join(" ");
+		super(place === "" ? message : `${message} [${place}]`, cause === undefined ? undefined : { cause });
 		this.name = "HoldfastError";
 		this.code = code;
-		Object.defineProperty(this, brand, { value: true });
-		for (const [name, value] of Object.entries(rest)) {
-			if (value !== undefined) Object.defineProperty(this, name, { value, enumerable: true });
-		}
+		for (const [name, value] of Object.entries(details))
+			if (value !== undefined) Object.assign(this, { [name]: value });
+	}
+
+	get [brand](): true {
+		return true;
 	}
 }
 

@@ -9,7 +9,7 @@ import { type HoldfastError, isHoldfastError } from "./error.js";
 import { spanUnder } from "./key.js";
 import type { Reader } from "./reader.js";
 import { follows, resumes } from "./resume.js";
-import { page, type Snapshot, takeSnapshot } from "./snapshot.js";
+import { type Snapshot, takeSnapshot } from "./snapshot.js";
 import { andThen, isLater } from "./soon.js";
 import type { Patience, Store } from "./store.js";
 
@@ -55,7 +55,7 @@ export class Feed {
 	#unwatch: Unwatch | undefined;
 	// Grows with each attempt to attach and each stop, so that answers to an earlier one are recognised.
 	#run = 0;
-	#waiting: { resolve(): void; reject(error: unknown): void }[] = [];
+	readonly #waiting = new Set<PromiseWithResolvers<void>>();
 	#pending = new Map<number, LogRecord>();
 	#blind = false;
 	#repairing = false;
@@ -87,15 +87,13 @@ export class Feed {
 	async whenLive(patience?: Patience): Promise<void> {
 		if (this.live) return;
 		if (this.#refused !== undefined) throw this.#refused;
-		const { promise, resolve, reject } = Promise.withResolvers<void>();
-		const waiting = { resolve, reject };
-		this.#waiting.push(waiting);
+		const waiting = Promise.withResolvers<void>();
+		this.#waiting.add(waiting);
 		const { store } = this.#parts;
-		try {
-			await store.within(promise, patience, () => store.failure ?? store.timedOut(this.scope));
-		} finally {
-			this.#waiting = this.#waiting.filter((each) => each !== waiting);
-		}
+		const giveUp = () => store.failure ?? store.timedOut(this.scope);
+		await store
+			.within(waiting.promise, this.scope, patience, giveUp)
+			.finally(() => this.#waiting.delete(waiting));
 	}
 
 	/** Another way of learning a head and the next deadline: our own commit's answer. */
@@ -125,7 +123,7 @@ export class Feed {
 		this.#sweep = undefined;
 		this.#pending.clear();
 		this.#repairing = false;
-		for (const { reject } of this.#waiting.splice(0)) reject(this.#parts.store.stopped(this.scope));
+		for (const { reject } of this.#waiting) reject(this.#parts.store.stopped(this.scope));
 		for (const follower of followers) follower.ended?.();
 	}
 
@@ -168,7 +166,7 @@ export class Feed {
 					(late) => run !== this.#run && late(),
 					() => {},
 				);
-				watching = store.within(watching, undefined, () => store.timedOut(this.scope));
+				watching = store.within(watching, this.scope);
 			}
 			const attaching = andThen(watching, attached);
 			if (isLater(attaching)) attaching.catch(failed);
@@ -186,7 +184,7 @@ export class Feed {
 		if (isHoldfastError(error)) {
 			if (isRefusal(error)) {
 				this.#refused = error;
-				for (const { reject } of this.#waiting.splice(0)) reject(error);
+				for (const { reject } of this.#waiting) reject(error);
 			} else this.#parts.store.fail(error);
 		}
 		const { clock, random } = this.#parts.store;
@@ -199,7 +197,7 @@ export class Feed {
 		this.#failures = 0;
 		this.#refused = undefined;
 		if (!this.#blind) this.#link(true);
-		for (const { resolve } of this.#waiting.splice(0)) resolve();
+		for (const { resolve } of this.#waiting) resolve();
 		this.#drain();
 	}
 
@@ -284,11 +282,8 @@ export class Feed {
 			while (this.#again) {
 				this.#again = false;
 				const cursor = this.cursor;
-				const log = await store.ask(this.scope, (backend) =>
-					backend.log(this.scope, cursor, { of: "changes", ...page }),
-				);
+				const log = await store.log(this.scope, cursor, "changes");
 				if (run !== this.#run) return;
-				store.learn(log.now);
 				if (!resumes(log, cursor, "changes")) await this.#reset(run);
 				else {
 					for (const record of log.records) this.#apply(record);

@@ -131,10 +131,7 @@ export class FieldRule {
 	/** Validates and freezes what is to be written. */
 	write(input: unknown, codec: Codec): Value {
 		if (input === undefined)
-			throw new HoldfastError(
-				"invalid-value",
-				"undefined can't be stored: an absent key reads as undefined, use delete",
-			);
+			throw new HoldfastError("invalid-value", "undefined can't be stored: use delete");
 		const value = givenValue(this.#validate(input, "validation-failed"), codec, this.#migrations.length);
 		if (!this.#plain) value.checked = { by: this, data: value.data(codec) };
 		return value;
@@ -148,7 +145,7 @@ export class FieldRule {
 		if (value.version > this.#migrations.length)
 			throw new HoldfastError(
 				"schema-mismatch",
-				`the stored value has version ${value.version}, this program knows ${this.#migrations.length}: deploy the newer one here`,
+				`the stored value has version ${value.version}, this program knows ${this.#migrations.length}: update it`,
 			);
 		const migrated = this.#migrations.slice(value.version).reduce((old, migrate) => migrate(old), data);
 		const fitting = this.#validate(migrated, "schema-mismatch");
@@ -173,16 +170,13 @@ export class FieldRule {
 		if (this.schema === undefined) return input;
 		const result = ask(this.schema, input);
 		if (result === undefined)
-			throw new HoldfastError(
-				"invalid-argument",
-				"this schema validates asynchronously: use one that answers at once",
-			);
+			throw new HoldfastError("invalid-argument", "the schema must answer at once");
 		if (result.issues === undefined) return result.value;
 		const said = result.issues.map(({ message }) => message).join("; ");
 		const what =
 			code === "validation-failed"
 				? "the schema refuses this value"
-				: "the stored value no longer fits its schema, add a migration";
+				: "the stored value does not fit the schema, add a migration";
 		throw new HoldfastError(code, `${what}: ${said}`, { issues: result.issues });
 	}
 }

@@ -5,7 +5,7 @@ import { isHoldfastError } from "./error.js";
 import type { Feed, Follower } from "./feed.js";
 import { spanUnder } from "./key.js";
 import { follows, resumes } from "./resume.js";
-import { page, type Snapshot, takeSnapshot } from "./snapshot.js";
+import { type Snapshot, takeSnapshot } from "./snapshot.js";
 import { onAbort, type Store } from "./store.js";
 
 /** How many pushed records wait for a slow reader before it goes back to the log. */
@@ -138,9 +138,7 @@ export class Following implements Follower, AsyncIterableIterator<Followed> {
 		// Pushes from here on are kept: what they hold and the page too is dropped by its revision.
 		this.#behind = false;
 		try {
-			const log = await this.#store.ask(scope, (backend) =>
-				backend.log(scope, this.#cursor, { of: this.#of, ...page }),
-			);
+			const log = await this.#store.log(scope, this.#cursor, this.#of);
 			this.#failures = 0;
 			const [first] = log.records;
 			if (resumes(log, this.#cursor, this.#of)) {

@@ -40,8 +40,6 @@ export {
 	spanUnder,
 } from "./key.js";
 export type * from "./lock.js";
-// The manager and its scopes.
-export * from "./manager.js";
 // Backends and layers.
 export { type MemoryOptions, memory } from "./memory.js";
 export { MemoryScope, type MemoryUse } from "./memory-scope.js";
@@ -94,3 +92,7 @@ export type * from "./tail.js";
 export type * from "./transaction.js";
 export { givenValue, storedValue } from "./value.js";
 export { judgeWriter, type WriterMemory } from "./writer.js";
+
+// The manager and its scopes, behind all that they are made of: so ordered, a bundle compresses best.
+
+export * from "./manager.js";

@@ -7,7 +7,7 @@
  * application key: it is the reserved segment, where locks live.
  */
 import type { ScopeId } from "./backend.js";
-import { HoldfastError } from "./error.js";
+import { type ErrorCode, HoldfastError } from "./error.js";
 
 /** The most bytes (UTF-8) of a key, and of a scope's id. */
 export const maxKeyBytes = 1024;
@@ -45,30 +45,23 @@ const encode = (text: string): string => (special.test(text) ? text.replace(spec
 export const decodeKey = (encoded: string): string =>
 	/[!~]/.test(encoded) ? encoded.replace(/[!~]./g, decodeSpecial) : encoded;
 
-const refuse = (text: unknown, what: "key" | "id"): HoldfastError => {
-	const code = what === "key" ? "invalid-key" : "invalid-id";
-	if (typeof text !== "string")
-		return new HoldfastError(code, `the ${what} must be a string, not ${typeof text}`);
-	if (text === "")
-		return new HoldfastError(code, `an empty ${what} names nothing: give at least one character`);
-	if (!text.isWellFormed())
-		return new HoldfastError(code, `the ${what} holds a lone surrogate: use text.toWellFormed()`, {
-			key: text,
-		});
-	return new HoldfastError(
-		"too-large",
-		`the ${what} has ${utf8Length(text)} bytes, the limit is ${maxKeyBytes}: shorten or hash it`,
-		{
-			key: text.toWellFormed(),
-		},
-	);
-};
+/** Refuses what no store can hold as a key, an id or a pattern. */
+export function check(text: unknown, what: "key" | "id" | "pattern"): asserts text is string {
+	const refuse = (code: ErrorCode, why: string): never => {
+		throw new HoldfastError(code, `the ${what} ${why}`, { key: typeof text === "string" ? text : undefined });
+	};
+	if (typeof text !== "string") return refuse(`invalid-${what}`, `must be a string, not ${typeof text}`);
+	if (text === "") refuse(`invalid-${what}`, "must not be empty");
+	if (!text.isWellFormed()) refuse(`invalid-${what}`, "holds a lone surrogate: use text.toWellFormed()");
+	if (text.length * 3 > maxKeyBytes && utf8Length(text) > maxKeyBytes)
+		refuse("too-large", `has ${utf8Length(text)} bytes, the limit is ${maxKeyBytes}: shorten or hash it`);
+}
 
-const isStorable = (text: unknown): text is string =>
-	typeof text === "string" &&
-	text !== "" &&
-	text.isWellFormed() &&
-	(text.length * 3 <= maxKeyBytes || utf8Length(text) <= maxKeyBytes);
+/** Refuses a name that is not made of a few plain characters. */
+function checkName(name: string, what: string, plain: RegExp): void {
+	if (!plain.test(name))
+		throw new HoldfastError("invalid-id", `the ${what} ${JSON.stringify(name)} must match ${plain}`);
+}
 
 /**
  * Encodes an application's key.
@@ -77,9 +70,9 @@ const isStorable = (text: unknown): text is string =>
  */
 export function encodeKey(key: string): string {
 	if (typeof key === "string" && plainKey.test(key)) return key;
-	if (!isStorable(key)) throw refuse(key, "key");
+	check(key, "key");
 	if (wildcard.test(key))
-		throw new HoldfastError("invalid-key", "a key can't have * or ** as a segment: that is a pattern", {
+		throw new HoldfastError("invalid-key", "a key can't have a segment * or **", {
 			key,
 		});
 	return encode(key);
@@ -90,7 +83,7 @@ export const encodeSegment = (segment: string): string => encode(segment);
 
 /** The encoded key of something that Holdfast keeps in the reserved segment of a scope. */
 export function reservedKey(kind: string, name: string): string {
-	if (!isStorable(name)) throw refuse(name, "key");
+	check(name, "key");
 	return `${reservedUnder}${kind}/${encode(name)}`;
 }
 
@@ -107,19 +100,11 @@ export interface ScopeName {
  * @throws {@link HoldfastError} `invalid-id`, `too-large`.
  */
 export function formatScopeId({ namespace, kind, id }: ScopeName): ScopeId {
-	if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(namespace))
-		throw new HoldfastError(
-			"invalid-id",
-			`the namespace ${JSON.stringify(namespace)} must be 1 to 64 letters, digits, or _ . -`,
-		);
-	if (!/^[A-Za-z][\w-]{0,63}$/.test(kind))
-		throw new HoldfastError(
-			"invalid-id",
-			`the kind ${JSON.stringify(kind)} must be 1 to 64 letters, digits, _ or -`,
-		);
+	checkName(namespace, "namespace", /^[A-Za-z0-9][\w.-]{0,63}$/);
+	checkName(kind, "kind", /^[A-Za-z][\w-]{0,63}$/);
 	// Only one kind has a single scope: elsewhere a forgotten id would have all users share theirs.
 	if (id === undefined && kind === "shared") return `${namespace}/${kind}`;
-	if (!isStorable(id)) throw refuse(id, "id");
+	check(id, "id");
 	return `${namespace}/${kind}/${encode(id)}`;
 }
 

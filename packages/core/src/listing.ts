@@ -2,8 +2,7 @@
 import type { Entry, KeyRange, ListPage, ReadAnswer, ScopeId, Soon } from "./backend.js";
 import { behindKey, compareKeys } from "./key.js";
 import type { Pattern } from "./pattern.js";
-import { page } from "./snapshot.js";
-import type { Patience, Store } from "./store.js";
+import { type Patience, pageBounds, type Store } from "./store.js";
 
 /** What a listing works with. */
 export interface ListingParts {
@@ -35,8 +34,8 @@ export async function* listEntries(
 	let from: string | null =
 		after === undefined || compareKeys(after, span.from) < 0 ? span.from : behindKey(after);
 	while (from !== null && left > 0) {
-		const range: KeyRange = { from, to: span.to, ...page, limit: Math.min(left, page.limit) };
-		const { entries, next }: ListPage = await store.ask(
+		const range: KeyRange = { from, to: span.to, ...pageBounds, limit: Math.min(left, pageBounds.limit) };
+		const { entries, next }: ListPage = await store.page(
 			scope,
 			(backend) => backend.list(scope, range),
 			patience,

@@ -6,8 +6,7 @@ import { Following } from "./following.js";
 import { encodeKey } from "./key.js";
 import type { Reading } from "./reading.js";
 import type { WriteOptions } from "./scope.js";
-import { page } from "./snapshot.js";
-import type { Store } from "./store.js";
+import { pageBounds, type Store } from "./store.js";
 
 /** What events work with. */
 export interface EventParts {
@@ -36,17 +35,19 @@ export class LiveEvents implements ScopeEvents<any> {
 		const { feed, store } = this.#parts;
 		if (type !== "*") this.#parts.reading.eventRule(encodeKey(type));
 		const following = new Following(feed, store, "events", options.from, options.signal);
-		const failed = (error: unknown): void =>
-			store.report(error, "a listener of events failed, see cause", feed.scope, type);
-		const run = async (): Promise<void> => {
-			for await (const followed of following) {
-				if ("lostUntil" in followed) await this.#guard(() => options.onReset?.(followed.lostUntil), failed);
-				if ("record" in followed)
-					for (const read of this.#read(followed.record, type))
-						await this.#guard(() => listener(read()), failed);
+		const guard = async (call: () => unknown): Promise<void> => {
+			try {
+				await call();
+			} catch (error) {
+				store.report(error, "a listener of events failed, see cause", feed.scope, type);
 			}
 		};
-		run().catch(failed);
+		void guard(async () => {
+			for await (const followed of following)
+				if ("lostUntil" in followed) await guard(() => options.onReset?.(followed.lostUntil));
+				else if ("record" in followed)
+					for (const read of this.#read(followed.record, type)) await guard(() => listener(read()));
+		});
 		return {
 			ready: following.attached,
 			stop: () => following.stop(),
@@ -63,7 +64,7 @@ export class LiveEvents implements ScopeEvents<any> {
 	async *#oldest(from: number, type: string, limit: number): AsyncGenerator<StateEvent> {
 		let left = limit;
 		for (let cursor = from, more = true; more && left > 0; ) {
-			const log = await this.#page(cursor, page.limit, false);
+			const log = await this.#page(cursor, pageBounds.limit, false);
 			for (const record of log.records) {
 				cursor = record.revision;
 				for (const read of this.#read(record, type)) if (left-- > 0) yield read();
@@ -83,8 +84,8 @@ export class LiveEvents implements ScopeEvents<any> {
 
 	#page(cursor: number, limit: number, newest: boolean) {
 		const { store, feed } = this.#parts;
-		const bytes = newest ? Number.MAX_SAFE_INTEGER : page.bytes;
-		return store.ask(feed.scope, (backend) =>
+		const bytes = newest ? Number.MAX_SAFE_INTEGER : pageBounds.bytes;
+		return store.page(feed.scope, (backend) =>
 			backend.log(feed.scope, cursor, { of: "events", limit, bytes, newest }),
 		);
 	}
@@ -94,13 +95,5 @@ export class LiveEvents implements ScopeEvents<any> {
 		return record.events
 			.filter((fact) => type === "*" || reading.eventType(fact) === type)
 			.map((fact) => () => reading.event(fact, record));
-	}
-
-	async #guard(call: () => unknown, failed: (error: unknown) => void): Promise<void> {
-		try {
-			await call();
-		} catch (error) {
-			failed(error);
-		}
 	}
 }

@@ -1,6 +1,6 @@
 /** A manager at work: makes scopes, keeps house for them, and ends them cleanly. */
 import { EventEmitter } from "eventemitter3";
-import type { Backend, Retention, ScopePage, ScopeRange, Unwatch } from "./backend.js";
+import type { Backend, Retention, ScopeId, ScopePage, ScopeRange, Unwatch } from "./backend.js";
 import { type Cancel, systemClock } from "./clock.js";
 import { jsonCodec } from "./codec.js";
 import { Committer, Lane } from "./committer.js";
@@ -39,21 +39,21 @@ const users = Symbol.for("holdfast.users");
 
 type Shared = Backend & { [users]?: number };
 
-const retention = (given: KeepOptions | undefined, count: number, age: number) => {
-	const kept = given?.count ?? count;
-	if (!Number.isInteger(kept) || kept < 0)
-		throw new HoldfastError("invalid-argument", `a log's count is ${kept}: give a whole number from 0`);
-	return { count: kept, age: given?.age === undefined ? age : parseDuration(given.age, "age") };
-};
-
-const bound = (name: keyof Limits, given: number | undefined, most: number, usual = most): number => {
-	if (given === undefined) return usual;
-	if (Number.isInteger(given) && given > 0 && given <= most) return given;
+const whole = (name: string, given: number, least: number, most: number): number => {
+	if (Number.isInteger(given) && given >= least && given <= most) return given;
 	throw new HoldfastError(
 		"invalid-argument",
-		`limits.${name} is ${given}: give a whole number from 1 to ${most}`,
+		`${name} is ${given}: give a whole number from ${least} to ${most}`,
 	);
 };
+
+const bound = (limits: Limits, name: keyof Limits, most: number, usual = most): number =>
+	whole(`limits.${name}`, limits[name] ?? usual, 1, most);
+
+const retention = (given: KeepOptions | undefined, count: number, age: number) => ({
+	count: whole("a log's count", given?.count ?? count, 0, Number.MAX_SAFE_INTEGER),
+	age: parseDuration(given?.age ?? age, "age"),
+});
 
 /** What holds for a kind of scope. */
 export interface KindOptions {
@@ -84,14 +84,9 @@ export const managerParts = Symbol.for("holdfast.manager");
 export class LiveManager {
 	readonly #backend: Shared;
 	readonly #store: Store;
-	readonly #reader: Reader;
-	readonly #committer: Committer;
-	readonly #state: StateRules;
-	readonly #namespace: string;
-	readonly #bounds: Bounds;
+	readonly #parts: ManagerParts;
 	readonly #options: ManagerOptions;
 	readonly #kinds = new Map<string, KindOptions>();
-	readonly #feeds = new Set<Feed>();
 	readonly #leases = new Set<HeldLease>();
 	readonly #signals = new EventEmitter<ManagerSignals>();
 	// One object a scope while anybody uses it: one queue of commits, one feed.
@@ -108,49 +103,43 @@ export class LiveManager {
 		const { backend, namespace = "default", timeout = 5000, limits = {}, layers = [] } = options;
 		const { clock = systemClock, codec = jsonCodec, random = Math.random } = options;
 		this.#options = options;
-		this.#namespace = namespace;
-		this.#state = new StateRules(options.state);
-		this.#bounds = {
-			valueBytes: bound("valueBytes", limits.valueBytes, 2 ** 20),
-			commitMutations: bound("commitMutations", limits.commitMutations, 1000),
-			commitBytes: bound("commitBytes", limits.commitBytes, 2 ** 21),
-		};
 		this.#backend = backend;
-		this.#store = new Store(
+		const store = new Store(
 			layers.reduce((wrapped, layer) => layer(wrapped), backend),
 			{ clock, codec, random, timeout: parseTtl(timeout) },
 			(error) => this.#report(error),
 			() => this.#signals.emit("health", this.health),
 		);
-		this.#reader = new Reader(this.#store);
-		this.#committer = new Committer(
-			this.#store,
-			this.#reader,
-			bound("queue", limits.queue, Number.MAX_SAFE_INTEGER, 100_000),
-		);
+		const reader = new Reader(store);
+		this.#store = store;
+		this.#parts = {
+			store,
+			reader,
+			committer: new Committer(store, reader, bound(limits, "queue", Number.MAX_SAFE_INTEGER, 100_000)),
+			feeds: new Set(),
+			state: new StateRules(options.state),
+			bounds: {
+				valueBytes: bound(limits, "valueBytes", 2 ** 20),
+				commitMutations: bound(limits, "commitMutations", 1000),
+				commitBytes: bound(limits, "commitBytes", 2 ** 21),
+			},
+			namespace,
+			kind: (kind) => this.#kind(kind),
+			keepHouse: () => this.#keepHouse(),
+		};
 		// Malformed options are refused here and not at their first use.
-		formatScopeId({ namespace, kind: "shared", id: undefined });
+		this.#id("shared");
 		for (const kind of ["shared", ...Object.keys(options.scopes ?? {})]) this.#kind(kind);
 		this.#backend[users] = (this.#backend[users] ?? 0) + 1;
 		this.#deaf = backend.problems?.((problem) => this.#report(new HoldfastError("failed", problem)));
 	}
 
 	get [managerParts](): ManagerParts {
-		return {
-			store: this.#store,
-			reader: this.#reader,
-			committer: this.#committer,
-			feeds: this.#feeds,
-			state: this.#state,
-			bounds: this.#bounds,
-			namespace: this.#namespace,
-			kind: (kind) => this.#kind(kind),
-			keepHouse: () => this.#keepHouse(),
-		};
+		return this.#parts;
 	}
 
 	get shared(): LiveScope {
-		return this.#scope("shared", undefined);
+		return this.#scope("shared");
 	}
 
 	user(id: string): LiveScope {
@@ -168,18 +157,18 @@ export class LiveManager {
 	}
 
 	async ready(): Promise<void> {
-		const scope = formatScopeId({ namespace: this.#namespace, kind: "shared", id: undefined });
-		await this.#reader.read(scope, []);
+		await this.#parts.reader.read(this.#id("shared"), []);
 	}
 
 	get health(): Health {
 		const { failure, used, closed, offset = 0 } = this.#store;
+		const { committer, feeds } = this.#parts;
 		return {
 			status: closed ? "closed" : failure !== undefined ? "unreachable" : used ? "ok" : "idle",
 			error: failure,
 			clockOffset: offset,
-			pending: this.#committer.pending.reduce((sum, { commits }) => sum + commits, 0),
-			watched: this.#feeds.size,
+			pending: committer.pending.reduce((sum, { commits }) => sum + commits, 0),
+			watched: feeds.size,
 			storage: this.#backend.storage,
 		};
 	}
@@ -209,45 +198,35 @@ export class LiveManager {
 	}
 
 	async #close(timeout: number): Promise<CloseResult> {
-		const store = this.#store;
+		const { store, committer, feeds } = this.#parts;
 		const end = store.clock.monotonic() + timeout;
-		const inTime = async (work: Promise<unknown>): Promise<void> => {
-			const patience = { timeout: Math.max(0, end - store.clock.monotonic()) };
-			await store.within(work, patience, () => store.timedOut(undefined)).catch(() => {});
-		};
+		const left = () => ({ timeout: Math.max(0, end - store.clock.monotonic()) });
+		const inTime = (work: Promise<unknown>) => store.within(work, undefined, left()).catch(() => {});
 		store.closed = true;
 		this.#housekeeping?.();
-		await inTime(
-			Promise.all([this.#committer.flush(), ...Array.from(this.#leases, (lease) => lease.release())]),
-		);
-		const unflushed = this.#committer.pending;
-		this.#committer.abandon();
-		for (const feed of [...this.#feeds]) feed.stop();
+		await inTime(Promise.all([committer.flush(), ...Array.from(this.#leases, (lease) => lease.release())]));
+		const unflushed = committer.pending;
+		committer.abandon();
+		for (const feed of [...feeds]) feed.stop();
 		this.#deaf?.();
-		const left = (this.#backend[users] ?? 1) - 1;
-		this.#backend[users] = left;
-		if (left === 0)
-			await inTime(store.backend.close({ timeout: Math.max(0, end - store.clock.monotonic()) }));
+		const others = (this.#backend[users] ?? 1) - 1;
+		this.#backend[users] = others;
+		if (others === 0) await inTime(store.backend.close(left()));
 		this.#signals.emit("health", this.health);
 		this.#signals.removeAllListeners();
 		return { unflushed };
 	}
 
-	#scope(kind: string, id: string | undefined): LiveScope {
-		const scope = formatScopeId({ namespace: this.#namespace, kind, id });
+	#id(kind: string, id?: string): ScopeId {
+		return formatScopeId({ namespace: this.#parts.namespace, kind, id });
+	}
+
+	#scope(kind: string, id?: string): LiveScope {
+		const scope = this.#id(kind, id);
 		const known = this.#scopes.get(scope)?.deref();
 		if (known !== undefined) return known;
 		const options = this.#kind(kind);
-		const made = new LiveScope(scope, {
-			store: this.#store,
-			reader: this.#reader,
-			committer: this.#committer,
-			feeds: this.#feeds,
-			leases: this.#leases,
-			state: this.#state,
-			bounds: this.#bounds,
-			...options,
-		});
+		const made = new LiveScope(scope, { ...this.#parts, leases: this.#leases, ...options });
 		made.slide = options.idle;
 		this.#scopes.set(scope, new WeakRef(made));
 		this.#collected.register(made, scope);
@@ -292,27 +271,24 @@ export class LiveManager {
 
 	/** Repairs what pushes have missed, and now and then expires what nobody watches. */
 	async #check(): Promise<void> {
-		if (!this.#store.used) return;
-		const check = async (feed: Feed): Promise<void> =>
-			feed.check((await this.#reader.read(feed.scope, [])).head);
+		const { store, reader, feeds } = this.#parts;
+		if (!store.used) return;
+		const check = async (feed: Feed): Promise<void> => feed.check((await reader.read(feed.scope, [])).head);
 		// A store that is out of reach is looked at again next time.
-		await Promise.allSettled(Array.from(this.#feeds, check));
+		await Promise.allSettled(Array.from(feeds, check));
 		if (++this.#checks % checksPerSweep === 0) await this.#sweep().catch(() => {});
 	}
 
 	async #sweep(): Promise<void> {
-		const prefix = `${this.#namespace}/`;
+		const { store, committer, namespace } = this.#parts;
 		for (let after: string | null = null; ; ) {
-			const range: ScopeRange = { prefix, after, limit: sweptAtOnce, due: true };
-			const { scopes, more, now }: ScopePage = await this.#store.ask(undefined, (backend) =>
-				backend.scopes(range),
-			);
-			this.#store.learn(now);
+			const range: ScopeRange = { prefix: `${namespace}/`, after, limit: sweptAtOnce, due: true };
+			const { scopes, more }: ScopePage = await store.page(undefined, (backend) => backend.scopes(range));
 			await Promise.allSettled(
-				scopes.map(({ scope }) => this.#committer.sweep(new Lane(scope, this.#kind("shared").keep))),
+				scopes.map(({ scope }) => committer.sweep(new Lane(scope, this.#kind("shared").keep))),
 			);
 			after = scopes.at(-1)?.scope ?? null;
-			if (!more || after === null || this.#store.closed) return;
+			if (!more || after === null || store.closed) return;
 		}
 	}
 }

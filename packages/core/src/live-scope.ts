@@ -228,8 +228,7 @@ export class LiveScope implements Scope<any, any> {
 		const encoded = this.#known(key);
 		const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY, ttl } = options;
 		const start = this.#reading.rule(encoded).default ?? 0;
-		if (typeof start !== "number")
-			throw refusalError(this.#scope, { ok: false, why: "type", index: 0, entry: null }, key);
+		if (typeof start !== "number") throw refusalError(this.#scope, { why: "type", entry: null }, key);
 		const add = this.#drafting.add(encoded, by, options);
 		let value = start + by;
 		let ok = Number.isFinite(value) && value >= min && value <= max;

@@ -148,7 +148,7 @@ export class Locks {
 	async #within(promise: Promise<unknown>, ms: number, signal: AbortSignal | undefined): Promise<void> {
 		const { store, feed } = this.#parts;
 		const patience = { timeout: Math.max(0, ms), ...(signal && { signal }) };
-		await store.within(promise, patience, () => store.timedOut(feed.scope)).catch(() => {});
+		await store.within(promise, feed.scope, patience).catch(() => {});
 		signal?.throwIfAborted();
 	}
 

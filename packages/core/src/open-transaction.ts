@@ -1,5 +1,5 @@
 /** A transaction at work: notes what is read, merges what is written. */
-import type { Add, Condition, Emit, Entry, Mutation, Put, Touch } from "./backend.js";
+import type { Add, Condition, Emit, Entry, Mutation, Put, Refused, Touch } from "./backend.js";
 import type { AddOptions, Drafting } from "./drafting.js";
 import { type Duration, parseTtl } from "./duration.js";
 import type { HoldfastError } from "./error.js";
@@ -8,7 +8,7 @@ import { compilePattern } from "./pattern.js";
 import type { Reading } from "./reading.js";
 import { addToTally, type Tally } from "./reducer.js";
 import type { StateEntry } from "./scope.js";
-import { scopeError } from "./store.js";
+import { refusalError } from "./store.js";
 import type { Transaction } from "./transaction.js";
 
 /** What a transaction works with. */
@@ -145,8 +145,7 @@ export class OpenTransaction implements Transaction<any, any> {
 		this.#parts.reading.rule(encoded);
 		const ms = parseTtl(ttl);
 		const before = this.#written.get(encoded);
-		if (before?.op === "delete")
-			throw this.#refuse("conflict", "this transaction has deleted the entry", encoded);
+		if (before?.op === "delete") throw this.#refuse("absent", encoded);
 		if (before?.op === "put") {
 			const longest = before.ttl === null ? null : Math.max(before.ttl, ms);
 			this.#written.set(encoded, { ...before, ttl: longest });
@@ -164,12 +163,11 @@ export class OpenTransaction implements Transaction<any, any> {
 
 	/** What an addition makes of a number that this transaction knows. */
 	#added({ key, by, min, max }: Add, current: unknown): number {
-		if (typeof current !== "number")
-			throw this.#refuse("not-a-number", "only a finite number can be added to", key);
+		if (typeof current !== "number") throw this.#refuse("type", key);
 		const next = current + by;
 		// Bounds of a transaction's own increment are plain numbers.
 		if (next < ((min as number | undefined) ?? next) || next > ((max as number | undefined) ?? next))
-			throw this.#refuse("out-of-bounds", "the sum would pass its bound", key);
+			throw this.#refuse("bound", key);
 		return next;
 	}
 
@@ -196,7 +194,7 @@ export class OpenTransaction implements Transaction<any, any> {
 				const expiresAt = entry?.expiresAt ?? null;
 				const left = ttl ?? (expiresAt === null ? undefined : expiresAt - this.#parts.now());
 				if (left !== undefined && left < step.ttl) ttl = step.ttl;
-			} else throw this.#refuse("conflict", "there is no such entry to extend", key);
+			} else throw this.#refuse("absent", key);
 		}
 		if (entry === null) return this.#parts.drafting.put(key, current, ttl);
 		return { op: "add", key, by, ...(ttl !== undefined && { ttl }) };
@@ -211,7 +209,7 @@ export class OpenTransaction implements Transaction<any, any> {
 		return entry;
 	}
 
-	#refuse(code: "conflict" | "not-a-number" | "out-of-bounds", message: string, key: string): HoldfastError {
-		return scopeError(this.#parts.reading.scope, code, message, { key: decodeKey(key) });
+	#refuse(why: Refused["why"], key: string): HoldfastError {
+		return refusalError(this.#parts.reading.scope, { why, entry: this.#read.get(key) }, decodeKey(key));
 	}
 }

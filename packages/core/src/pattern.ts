@@ -1,7 +1,7 @@
 /** Patterns over keys: an exact key, `positions/*` (one level), `positions/**` (the subtree). */
 
 import { HoldfastError } from "./error.js";
-import { behindKey, encodeKey, encodeSegment, isUnder, type KeySpan, spanUnder } from "./key.js";
+import { behindKey, check, encodeKey, encodeSegment, type KeySpan, reservedUnder, spanUnder } from "./key.js";
 
 /** A compiled pattern; all keys here are encoded ones. */
 export interface Pattern {
@@ -16,12 +16,7 @@ export interface Pattern {
 	matches(key: string): boolean;
 }
 
-function matchesSegments(pattern: readonly string[], key: readonly string[]): boolean {
-	const last = pattern.length - 1;
-	const open = pattern[last] === "**";
-	if (open ? key.length <= last : key.length !== pattern.length) return false;
-	return pattern.every((segment, i) => segment === "*" || (open && i === last) || segment === key[i]);
-}
+const isWildcard = (part: string): boolean => part === "*" || part === "**";
 
 /** The pattern that matches one encoded key. */
 const exactPattern = (key: string): Pattern => ({
@@ -35,32 +30,28 @@ const exactPattern = (key: string): Pattern => ({
 /**
  * Compiles a pattern: `*` is any one segment, a last `**` any one or more.
  *
- * @throws {@link HoldfastError} `invalid-pattern`, and for an exact key what {@link encodeKey} throws.
+ * @throws {@link HoldfastError} `invalid-pattern`, `too-large`, and for an exact key what {@link encodeKey} throws.
  */
 export function compilePattern(pattern: string): Pattern {
 	const parts = typeof pattern === "string" ? pattern.split("/") : [];
-	const first = parts.findIndex((part) => part === "*" || part === "**");
+	const first = parts.findIndex(isWildcard);
 	if (first < 0) return exactPattern(encodeKey(pattern));
-	const wellFormed = pattern.isWellFormed();
-	if (parts.slice(0, -1).includes("**") || !wellFormed)
-		throw new HoldfastError(
-			"invalid-pattern",
-			wellFormed
-				? "** stands for a whole subtree and must come last"
-				: "the pattern holds a lone surrogate: use text.toWellFormed()",
-			{ key: pattern },
-		);
-	const segments = parts.map((part) => (part === "*" || part === "**" ? part : encodeSegment(part)));
-	const under = segments
-		.slice(0, first)
-		.map((segment) => `${segment}/`)
-		.join("");
-	const subtree = segments[first] === "**";
+	check(pattern, "pattern");
+	if (parts.slice(0, -1).includes("**"))
+		throw new HoldfastError("invalid-pattern", "** must come last", { key: pattern });
+	const segments = parts.map((part) => (isWildcard(part) ? part : encodeSegment(part)));
+	const under = [...segments.slice(0, first), ""].join("/");
+	const isSubtree = segments.at(-1) === "**";
+	const expressions = segments.map((segment) => {
+		if (segment === "**") return "";
+		return segment === "*" ? "[^/]*" : segment.replace(/[()*+.?[\\\]^]/g, "\\$&");
+	});
+	const matcher = new RegExp(`^(?!${reservedUnder})${expressions.join("/")}${isSubtree ? "" : "$"}`);
 	return {
 		exact: undefined,
 		segments,
 		under,
 		span: spanUnder(under),
-		matches: (key) => isUnder(key, under) && (subtree || matchesSegments(segments, key.split("/"))),
+		matches: (key) => matcher.test(key),
 	};
 }

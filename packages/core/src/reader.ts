@@ -1,7 +1,6 @@
 /** Reads: what one turn of the event loop asks goes to the store together, each scope once. */
 import type { Failure, ReadAnswer, ScopeId, Soon } from "./backend.js";
 import { type Duration, parseDuration } from "./duration.js";
-import type { HoldfastError } from "./error.js";
 import { isLater } from "./soon.js";
 import { failureError, type Patience, type Store } from "./store.js";
 
@@ -12,8 +11,7 @@ export interface ReadPatience extends Patience {
 
 interface Waiter {
 	readonly keys: readonly string[];
-	resolve(answer: ReadAnswer): void;
-	reject(error: HoldfastError): void;
+	resolve(answer: Promise<ReadAnswer>): void;
 }
 
 /** A manager's reads. */
@@ -42,9 +40,9 @@ export class Reader {
 			if (known !== undefined) return known;
 		}
 		if (store.immediate) return this.ask(scope, keys, patience);
-		const { promise, resolve, reject } = Promise.withResolvers<ReadAnswer>();
+		const { promise, resolve } = Promise.withResolvers<ReadAnswer>();
 		const waiters = this.#waiting.get(scope) ?? [];
-		waiters.push({ keys, resolve, reject });
+		waiters.push({ keys, resolve });
 		this.#waiting.set(scope, waiters);
 		store.atTurn("reads", () => this.#flush());
 		return this.#patiently(scope, promise, patience);
@@ -63,7 +61,7 @@ export class Reader {
 		answer: Promise<ReadAnswer>,
 		patience: Patience | undefined,
 	): Promise<ReadAnswer> {
-		return this.#store.within(answer, patience, () => {
+		return this.#store.within(answer, scope, patience, () => {
 			const error = this.#store.timedOut(scope);
 			this.#store.fail(error);
 			return error;
@@ -92,17 +90,16 @@ export class Reader {
 		}));
 		const answers = this.#store.askAll((backend) => backend.read(asks), asks.length);
 		for (const [i, [scope, waiters]] of gathered.entries()) {
-			Promise.resolve(answers[i] as Soon<ReadAnswer | Failure>)
-				.then((late) => this.#judge(late, scope))
-				.then(
-					(answer) => {
-						const found = new Map(asks[i]?.keys.map((key, at) => [key, answer.entries[at]]));
-						for (const { keys, resolve } of waiters)
-							resolve({ ...answer, entries: keys.map((key) => found.get(key) ?? null) });
-					},
-					(error: HoldfastError) => {
-						for (const { reject } of waiters) reject(error);
-					},
+			const judged = Promise.resolve(answers[i] as Soon<ReadAnswer | Failure>).then((answer) => {
+				const { entries, ...rest } = this.#judge(answer, scope);
+				return { rest, found: new Map(asks[i]?.keys.map((key, at) => [key, entries[at]])) };
+			});
+			for (const { keys, resolve } of waiters)
+				resolve(
+					judged.then(({ rest, found }) => ({
+						...rest,
+						entries: keys.map((key) => found.get(key) ?? null),
+					})),
 				);
 		}
 	}

@@ -11,7 +11,6 @@ class Node<T> {
 export class Routes<T> {
 	readonly #exact = new Map<string, Set<T>>();
 	readonly #root = new Node<T>();
-	#wild = 0;
 
 	/** Adds a target under a pattern and answers what removes it again. */
 	add({ exact, segments }: Pattern, target: T): () => void {
@@ -30,10 +29,8 @@ export class Routes<T> {
 			path.push(child);
 		}
 		(path.at(-1) as Node<T>).here.add(target);
-		this.#wild++;
 		return () => {
 			if (!(path.at(-1) as Node<T>).here.delete(target)) return;
-			this.#wild--;
 			for (let i = segments.length; i > 0; i--) {
 				const node = path[i] as Node<T>;
 				if (node.here.size > 0 || node.children.size > 0) break;
@@ -44,23 +41,24 @@ export class Routes<T> {
 
 	/** Visits every target whose pattern matches an encoded key. */
 	visit(key: string, visitor: (target: T) => void): void {
-		const exact = this.#exact.get(key);
-		if (exact !== undefined) for (const target of exact) visitor(target);
-		if (this.#wild === 0 || !isUnder(key, "")) return;
-		const segments = key.split("/");
-		let level = [this.#root];
-		for (const [i, segment] of segments.entries()) {
-			const below: Node<T>[] = [];
-			for (const { children } of level) {
-				const rest = children.get("**");
-				if (rest !== undefined) for (const target of rest.here) visitor(target);
-				const child = children.get(segment);
-				if (child !== undefined) below.push(child);
-				const any = children.get("*");
-				if (any !== undefined) below.push(any);
-			}
-			level = below;
-			if (i === segments.length - 1) for (const { here } of level) for (const target of here) visitor(target);
+		this.#exact.get(key)?.forEach(visitor);
+		if (this.#root.children.size > 0 && isUnder(key, "")) this.#visit(this.#root, key.split("/"), 0, visitor);
+	}
+
+	#visit(
+		{ children, here }: Node<T>,
+		segments: readonly string[],
+		depth: number,
+		visitor: (target: T) => void,
+	): void {
+		if (depth === segments.length) {
+			here.forEach(visitor);
+			return;
+		}
+		children.get("**")?.here.forEach(visitor);
+		for (const name of [segments[depth] as string, "*"]) {
+			const child = children.get(name);
+			if (child !== undefined) this.#visit(child, segments, depth + 1, visitor);
 		}
 	}
 }

@@ -149,7 +149,7 @@ export class FieldRules {
 		if (rule === undefined)
 			throw new HoldfastError(
 				"unknown-key",
-				'the state definition has no such key: add it, or a family such as "name/*"',
+				'the state definition has no such key: add it, or a family "name/*"',
 			);
 		if (this.#found.size >= cacheSize) this.#found.clear();
 		this.#found.set(key, rule);

@@ -1,5 +1,15 @@
 /** What all parts of a manager share: its backend, the store's clock as far as known, time-outs and health. */
-import type { Backend, Codec, Failure, Refused, ScopeId, Soon } from "./backend.js";
+import type {
+	Backend,
+	Codec,
+	Cursor,
+	Failure,
+	LogPage,
+	LogQuery,
+	Refused,
+	ScopeId,
+	Soon,
+} from "./backend.js";
 import type { Cancel, Clock } from "./clock.js";
 import { type Duration, parseDuration } from "./duration.js";
 import { type ErrorCode, type ErrorDetails, HoldfastError, isHoldfastError } from "./error.js";
@@ -54,15 +64,15 @@ const refusals: Record<Refused["why"], readonly [ErrorCode, string]> = {
 	absent: ["conflict", "there is no such entry to extend"],
 	bound: ["out-of-bounds", "the sum would pass its bound"],
 	type: ["not-a-number", "only a finite number can be added to"],
-	full: ["full", "the store has no room: delete something or give it more"],
-	sealed: ["sealed", "the scope is sealed, its note says where it went"],
+	full: ["full", "the store is full: delete something"],
+	sealed: ["sealed", "the scope is sealed: see note"],
 	rejected: ["failed", "it was not let through"],
 };
 
 /** The error that a refused commit is to the application. */
 export function refusalError(
 	scope: ScopeId,
-	{ why, index, entry, note, cause }: Refused,
+	{ why, index, entry, note, cause }: Pick<Refused, "why"> & ErrorDetails,
 	key?: string,
 ): HoldfastError {
 	if (isHoldfastError(cause)) return cause;
@@ -75,6 +85,9 @@ const lost = (cause: unknown): Failure => ({
 	message: "the store broke off, see cause",
 	cause,
 });
+
+/** How much one page may hold, of a listing or a log. */
+export const pageBounds = { limit: 500, bytes: 2 ** 20 } as const;
 
 type Turn = "commits" | "reads";
 
@@ -202,22 +215,21 @@ export class Store {
 	}
 
 	/** Waits for an answer as long as patience lasts; `giveUp` makes the error of a time-out. */
-	async within<T>(answer: Soon<T>, patience: Patience | undefined, giveUp: () => HoldfastError): Promise<T> {
+	async within<T>(
+		answer: Soon<T>,
+		scope: ScopeId | undefined,
+		patience?: Patience,
+		giveUp = () => this.timedOut(scope),
+	): Promise<T> {
 		if (!isLater(answer)) {
 			patience?.signal?.throwIfAborted();
 			return answer;
 		}
 		let forget: Cancel | undefined;
-		try {
-			return await new Promise<T>((resolve, reject) => {
-				answer.then(resolve, reject);
-				forget = this.patiently(patience, (signal) =>
-					reject(signal === undefined ? giveUp() : signal.reason),
-				);
-			});
-		} finally {
-			forget?.();
-		}
+		return new Promise<T>((resolve, reject) => {
+			answer.then(resolve, reject);
+			forget = this.patiently(patience, (signal) => reject(signal === undefined ? giveUp() : signal.reason));
+		}).finally(() => forget?.());
 	}
 
 	/** Calls back when patience ends: with the signal where that aborts, with nothing at the time-out. */
@@ -246,7 +258,7 @@ export class Store {
 		this.assertOpen(scope);
 		patience?.signal?.throwIfAborted();
 		try {
-			return await this.within(call(this.backend), patience, () => this.timedOut(scope));
+			return await this.within(call(this.backend), scope, patience);
 		} catch (error) {
 			if (patience?.signal?.aborted === true && error === patience.signal.reason) throw error;
 			const known = isHoldfastError(error)
@@ -255,5 +267,21 @@ export class Store {
 			if (/^(timeout|unavailable|store-blocked)$/.test(known.code)) this.fail(known);
 			throw known;
 		}
+	}
+
+	/** Asks for a page of something, which says the store's clock too. */
+	async page<P extends { readonly now: number }>(
+		scope: ScopeId | undefined,
+		call: (backend: Backend) => Soon<P>,
+		patience?: Patience,
+	): Promise<P> {
+		const page = await this.ask(scope, call, patience);
+		this.learn(page.now);
+		return page;
+	}
+
+	/** A page of a scope's log after a cursor. */
+	log(scope: ScopeId, after: Cursor, of: LogQuery["of"], patience?: Patience): Promise<LogPage> {
+		return this.page(scope, (backend) => backend.log(scope, after, { of, ...pageBounds }), patience);
 	}
 }

@@ -270,7 +270,7 @@ export class Calls {
 		failed: "unknown" | "unavailable",
 	): Promise<T | Failure> {
 		try {
-			return await this.#store.within(soon, undefined, () => this.#store.timedOut(undefined));
+			return await this.#store.within(soon, undefined);
 		} catch (cause) {
 			return { failed, message: "the store did not answer in time", cause };
 		}
