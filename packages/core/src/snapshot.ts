@@ -77,7 +77,7 @@ async function catchUp(
 		if (!resumes(log, cursor, "changes") || log.records.length === 0) return undefined;
 		for (const record of log.records) {
 			revision = record.revision;
-			for (const { key, entry } of record.changes) {
+			for (const { key, entry } of record.shown?.() ?? record.changes) {
 				if (compareKeys(key, from) < 0 || (to !== null && compareKeys(key, to) >= 0)) continue;
 				if ((found.get(key)?.revision ?? 0) >= revision) continue;
 				if (entry === null) found.delete(key);
