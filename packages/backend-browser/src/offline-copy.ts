@@ -2,11 +2,11 @@
 import { type Cancel, type Clock, isHoldfastError, type Scope, type ScopeId } from "@holdfast/core";
 import { type KnownData, KnownScope } from "./offline-known.js";
 
-/** How long changes are gathered before they are written, in ms; longer where there is much to write. */
-const gatherFor = 1000;
+/** How long changes are gathered before they are written, in ms. */
+const gatherFor = 20;
 
-/** How many characters may be written per ms in the long run: writing them takes the page's time. */
-const pace = 100;
+/** How long it is until the next are, in ms, and how much longer for each character: writing them takes the page's time. */
+const pause = { least: 1000, perCharacter: 0.01 } as const;
 
 /** When each scope was last confirmed, and how many characters it takes. */
 type Index = Readonly<Record<ScopeId, readonly [at: number, size: number]>>;
@@ -31,7 +31,8 @@ export class OfflineCopy {
 	readonly #changed = new Set<ScopeId>();
 	#timer: Cancel | undefined;
 	#writing: Promise<void> = Promise.resolve();
-	#size = 0;
+	/** From when on it is written again, by the monotonic clock. */
+	#next = Number.NEGATIVE_INFINITY;
 
 	constructor(scope: Scope, clock: Clock, most: number) {
 		this.#scope = scope;
@@ -59,7 +60,8 @@ export class OfflineCopy {
 		this.of(scope).at = this.#clock.now();
 		if (this.#most === 0) return;
 		this.#changed.add(scope);
-		this.#timer ??= this.#clock.after(gatherFor + this.#size / pace, () => void this.flush(), true);
+		const wait = Math.max(gatherFor, this.#next - this.#clock.monotonic());
+		this.#timer ??= this.#clock.after(wait, () => void this.flush(), true);
 	}
 
 	/** Writes what has changed. */
@@ -69,7 +71,7 @@ export class OfflineCopy {
 		const changed = [...this.#changed];
 		this.#changed.clear();
 		this.#writing = this.#writing.then(async () => {
-			this.#size = 0;
+			this.#next = this.#clock.monotonic() + pause.least;
 			// What can't be kept is not known later: nothing is lost by it.
 			for (const scope of changed)
 				await this.#write(scope).catch((error) =>
@@ -99,11 +101,14 @@ export class OfflineCopy {
 	async #read(scope: ScopeId): Promise<void> {
 		try {
 			const text = (await this.#scope.get(rowKey(scope))) as string | undefined;
-			if (text !== undefined) this.of(scope).merge(new KnownScope(JSON.parse(text) as KnownData));
+			if (text !== undefined) {
+				this.of(scope).merge(new KnownScope(JSON.parse(text) as KnownData));
+				return;
+			}
 		} catch {
 			// As if nothing had been kept.
-			this.#loaded.delete(scope);
 		}
+		this.#loaded.delete(scope);
 	}
 
 	async #write(scope: ScopeId): Promise<void> {
@@ -121,7 +126,7 @@ export class OfflineCopy {
 			if (row !== undefined && row.revision !== this.#written.get(scope))
 				known.merge(new KnownScope(JSON.parse(row.value as string) as KnownData));
 			const text = JSON.stringify(known.data);
-			this.#size += text.length;
+			this.#next += text.length * pause.perCharacter;
 			tx.set(rowKey(scope), text);
 			const kept = Object.entries({ ...index, [scope]: [known.at, text.length] as const });
 			kept.sort(([, [a]], [, [b]]) => b - a);
