@@ -1,6 +1,8 @@
 /** One user's writes that wait for the server, in the page's own store: kept in order, over a reload, and shared by the tabs. */
 import {
-	type Batch,
+	type Commit,
+	type Cursor,
+	type Entry,
 	type ErrorCode,
 	type Mirror,
 	parseScopeId,
@@ -9,7 +11,10 @@ import {
 	type ScopeId,
 	type UntypedFields,
 } from "@holdfast/core";
-import { encodeCommit, type WireCommit } from "@holdfast/core/wire";
+import { decodeCommit, encodeCommit, type WireCommit, type WireMutation } from "@holdfast/core/wire";
+
+/** How long a write is remembered after it was stored, in ms: what was asked for before it may be answered after it. */
+const lingersFor = 60_000;
 
 /** Why a write was refused for good. */
 export interface Refusal {
@@ -17,8 +22,16 @@ export interface Refusal {
 	readonly message: string;
 }
 
+/** What an update was made of. */
+export interface Premise {
+	/** The write whose result it changes; its revision is the condition, once it has one. */
+	readonly after?: string;
+	/** The value that it changes, encoded; absent where there was none. */
+	readonly base?: string;
+}
+
 /** A write as it is kept. */
-interface Kept {
+interface Kept extends Premise {
 	readonly scope: ScopeId;
 	readonly commit: WireCommit;
 	readonly keep: Retention;
@@ -27,16 +40,51 @@ interface Kept {
 	/** Its place among those that were kept in the same commit. */
 	readonly place: number;
 	readonly refused?: Refusal;
+	/** It writes something else than what those after it were made of: they are held to this revision, which is gone by then. */
+	readonly merged?: Cursor;
 }
 
-/** A write that waits, or was refused. */
+/** A write that waits, or was refused. The same object until it changes. */
 export interface WaitingWrite extends Kept {
 	readonly id: string;
+	/** Its commit, decoded. */
+	readonly made: Commit;
+	/** Stands for its revision in this page until it has one: below 0. */
+	readonly token: number;
 }
+
+/** Who follows the writes. */
+export interface WritesObserver {
+	/** They have changed, in other tabs too. */
+	changed(): void;
+	/** These keys look otherwise with what waits over them. */
+	touched(scope: ScopeId, keys: ReadonlySet<string>): void;
+	/** The server has a write, as of that revision. */
+	stored(write: WaitingWrite, revision: Cursor): void;
+}
+
+/** A write that the server has, and views of it may not. */
+interface Stored {
+	readonly write: WaitingWrite;
+	readonly revision: Cursor;
+	/** When that was learned, by the device's clock. */
+	readonly at: number;
+}
+
+/** How many writes to a scope were sent, and the revision of the last. */
+type Sent = readonly [count: number, revision: Cursor];
 
 const under = "writes/";
 
 const keyOf = (id: string): string => under + id;
+
+const sentKey = (scope: ScopeId): string => `sent/${scope}`;
+
+const idOf = (scope: ScopeId, commit: string): string => `${scope}/${commit}`;
+
+/** The keys that a write changes. */
+export const keysOf = ({ made }: Pick<WaitingWrite, "made">): string[] =>
+	made.do.flatMap((one) => ("key" in one && one.key !== null ? [one.key] : []));
 
 /** The writes of one user to one server. */
 export class OfflineWrites {
@@ -47,19 +95,31 @@ export class OfflineWrites {
 	name = "";
 	readonly #scope: Scope;
 	readonly #mirror: Mirror<UntypedFields, "**">;
-	readonly #changed: () => void;
+	readonly #observer: WritesObserver;
+	readonly #now: () => number;
+	/** Each write as of a revision of its row. */
+	readonly #made = new Map<string, { readonly row: Cursor; readonly write: WaitingWrite }>();
+	readonly #stored = new Map<ScopeId, Stored[]>();
+	readonly #sent = new Map<ScopeId, number>();
+	#tokens = 0;
 	#stop = (): void => {};
 
-	private constructor(user: string, scope: Scope, changed: () => void) {
+	private constructor(user: string, scope: Scope, observer: WritesObserver, now: () => number) {
 		this.user = user;
 		this.#scope = scope;
-		this.#changed = changed;
+		this.#observer = observer;
+		this.#now = now;
 		this.#mirror = scope.mirror();
 	}
 
-	/** Opens them; `changed` is called whenever they change, in other tabs too. */
-	static async open(user: string, scope: Scope, changed: () => void): Promise<OfflineWrites> {
-		const writes = new OfflineWrites(user, scope, changed);
+	/** Opens them. `now`: the device's clock. */
+	static async open(
+		user: string,
+		scope: Scope,
+		observer: WritesObserver,
+		now: () => number,
+	): Promise<OfflineWrites> {
+		const writes = new OfflineWrites(user, scope, observer, now);
 		try {
 			writes.name = (await scope.getOrSet("name", () => crypto.randomUUID())) as string;
 			await writes.#mirror.ready;
@@ -84,46 +144,135 @@ export class OfflineWrites {
 
 	/** How many writes to a scope were sent, as far as this device knows. */
 	sent(scope: ScopeId): number {
-		return (this.#mirror.get(`sent/${scope}`) as number | undefined) ?? 0;
+		return (this.#mirror.get(sentKey(scope)) as Sent | undefined)?.[0] ?? 0;
 	}
 
-	/** Keeps the commits of a batch. Resolves when the store has them. */
-	async add({ scope, commits, keep }: Batch, at: number): Promise<void> {
-		await this.#commit((tx) => {
+	/** The writes that were made of the result of one, and of theirs. */
+	dependents(id: string): readonly WaitingWrite[] {
+		const ids = new Set([id]);
+		// Each comes after the one that it was made of.
+		return this.all.filter(({ id: own, after }) => after !== undefined && ids.has(after) && ids.add(own));
+	}
+
+	/**
+	 * The writes that a view of a scope, of that revision, does not have, in order; what was refused is not among them, nor what was made of it.
+	 */
+	missing(scope: ScopeId, head: Cursor): readonly WaitingWrite[] {
+		const stored = this.#stored.get(scope) ?? [];
+		const known = new Set(stored.map(({ write }) => write.id));
+		const gone = new Set<string>();
+		const waiting = this.all.filter((write) => {
+			const { id, refused, after = "" } = write;
+			const isGone = refused !== undefined || gone.has(after);
+			if (isGone) gone.add(id);
+			return write.scope === scope && !isGone && !known.has(id);
+		});
+		return [...stored.filter(({ revision }) => revision > head).map(({ write }) => write), ...waiting];
+	}
+
+	/** The revision that a token stands for, of a key that its write changed; `undefined` while it has none. */
+	revisionOf(scope: ScopeId, token: number, key: string): Cursor | undefined {
+		const found = this.#stored.get(scope)?.find(({ write }) => write.token === token);
+		return found && revisionAfter(found.write, key, found.revision);
+	}
+
+	/** The server has so many of a scope, the last as of that revision. */
+	heardCount(scope: ScopeId, n: number, revision: Cursor): void {
+		const sent = this.all
+			.filter((write) => write.scope === scope)
+			.slice(0, Math.max(0, n - this.sent(scope)));
+		for (const write of sent) this.#note(write, revision);
+	}
+
+	/** A commit is stored: one of these, perhaps. */
+	heard(scope: ScopeId, commit: string, revision: Cursor): void {
+		const write = this.#made.get(idOf(scope, commit))?.write;
+		if (write !== undefined) this.#note(write, revision);
+	}
+
+	/** Keeps commits. Resolves when the store has them, with `false` if what one was made of is not there any more: then none is kept. */
+	async add(
+		scope: ScopeId,
+		commits: readonly Commit[],
+		keep: Retention,
+		premise: Premise = {},
+	): Promise<boolean> {
+		return this.#commit(async (tx) => {
+			if (premise.after !== undefined && !(await tx.has(keyOf(premise.after)))) return false;
 			for (const [place, commit] of commits.entries()) {
-				const kept: Kept = { scope, commit: encodeCommit(commit), keep, at, place };
+				const kept: Kept = { scope, commit: encodeCommit(commit), keep, at: this.#now(), place, ...premise };
 				// A commit's id is its own within its scope only.
-				tx.set(keyOf(`${scope}/${commit.id}`), kept);
+				tx.set(keyOf(idOf(scope, commit.id)), kept);
 			}
+			return true;
 		});
 	}
 
-	/** A write is stored, as the `n`th of its scope. */
-	async stored({ id, scope }: WaitingWrite, n: number): Promise<void> {
-		await this.#commit((tx) => {
+	/** A write is stored, as the `n`th of its scope. Does nothing where another tab has noted it. */
+	async stored(write: WaitingWrite, n: number, revision: Cursor): Promise<void> {
+		const { id, scope, merged } = write;
+		await this.#commit(async (tx) => {
+			const sent = (await tx.get(sentKey(scope))) as Sent | undefined;
+			if (!(await tx.has(keyOf(id))) || (sent?.[0] ?? 0) >= n) return;
 			tx.delete(keyOf(id));
-			tx.set(`sent/${scope}`, n);
+			tx.set(sentKey(scope), [n, revision] satisfies Sent);
+			for (const { id: dependent, after } of this.all) {
+				const kept = after === id ? ((await tx.get(keyOf(dependent))) as Kept | undefined) : undefined;
+				if (kept === undefined) continue;
+				const { after: _, commit, ...rest } = kept;
+				const key = mutation(commit).key;
+				const condition = { key, revision: merged ?? revisionAfter(write, key, revision) };
+				tx.set(keyOf(dependent), { ...rest, commit: { ...commit, if: [condition] } } satisfies Kept);
+			}
+			this.#note(write, revision);
 		});
 	}
 
 	/** The server has counted another number than this device. */
 	async counted(scope: ScopeId, n: number): Promise<void> {
-		await this.#commit((tx) => tx.set(`sent/${scope}`, n));
+		await this.#commit((tx) => tx.set(sentKey(scope), [n, 0] satisfies Sent));
 	}
 
 	/** A write was refused for good. */
-	async refuse({ id, ...kept }: WaitingWrite, refused: Refusal): Promise<void> {
-		await this.#commit((tx) => tx.set(keyOf(id), { ...kept, refused }));
+	async refuse({ id }: WaitingWrite, refused: Refusal): Promise<void> {
+		await this.#change(id, (kept) => ({ ...kept, refused }));
+	}
+
+	/** Has an update write something else, of what is there now. */
+	async merge({ id }: WaitingWrite, value: string, theirs: Entry | null): Promise<void> {
+		const revision = theirs?.revision ?? 0;
+		await this.#change(id, ({ base: _, after: __, merged, commit, ...kept }) => {
+			const mine = mutation(commit);
+			const isMine = mine.op === "put" && mine.value === value;
+			const next = isMine ? merged : revision;
+			const put = { op: "put" as const, key: mine.key, value, ttl: mine.op === "put" ? mine.ttl : null };
+			return {
+				...kept,
+				...(theirs !== null && { base: theirs.value.text }),
+				...(next !== undefined && { merged: next }),
+				commit: { ...commit, if: [{ key: mine.key, revision }], do: [put, ...commit.do.slice(1)] },
+			};
+		});
 	}
 
 	/** Has a refused write sent again, in its place; answers whether it was one. */
 	async retry(id: string): Promise<boolean> {
-		return this.#decide(id, (tx, { refused: _, ...kept }) => tx.set(keyOf(id), kept));
+		return this.#change(id, ({ refused, ...kept }) => (refused === undefined ? undefined : kept));
 	}
 
 	/** Forgets a refused write; answers whether it was one. */
 	async discard(id: string): Promise<boolean> {
-		return this.#decide(id, (tx) => tx.delete(keyOf(id)));
+		if (this.all.find((write) => write.id === id)?.refused === undefined) return false;
+		await this.giveUp([id]);
+		return true;
+	}
+
+	/** Forgets writes, and those that were made of them; without ids all. */
+	async giveUp(ids: readonly string[] = this.all.map(({ id }) => id)): Promise<void> {
+		const all = ids.flatMap((id) => [id, ...this.dependents(id).map((write) => write.id)]);
+		await this.#commit((tx) => {
+			for (const id of all) tx.delete(keyOf(id));
+		});
 	}
 
 	/** Stops following them. They stay where they are. */
@@ -132,12 +281,12 @@ export class OfflineWrites {
 		this.#mirror.close();
 	}
 
-	async #decide(id: string, work: (tx: Tx, kept: Kept) => void): Promise<boolean> {
+	async #change(id: string, change: (kept: Kept) => Kept | undefined): Promise<boolean> {
 		return this.#commit(async (tx) => {
 			const kept = (await tx.get(keyOf(id))) as Kept | undefined;
-			if (kept?.refused === undefined) return false;
-			work(tx, kept);
-			return true;
+			const changed = kept && change(kept);
+			if (changed !== undefined) tx.set(keyOf(id), changed);
+			return changed !== undefined;
 		});
 	}
 
@@ -149,20 +298,67 @@ export class OfflineWrites {
 		return value;
 	}
 
+	#note(write: WaitingWrite, revision: Cursor): void {
+		const stored = this.#stored.get(write.scope) ?? [];
+		if (stored.some((one) => one.write.id === write.id)) return;
+		const at = this.#now();
+		const lately = stored.filter((one) => one.at > at - lingersFor);
+		this.#stored.set(write.scope, [...lately, { write, revision, at }]);
+		this.#observer.stored(write, revision);
+	}
+
 	#look(): void {
-		const found: (WaitingWrite & { readonly revision: number })[] = [];
+		const found: { readonly write: WaitingWrite; readonly created: Cursor }[] = [];
+		const before = new Set(this.all);
+		const touched = new Map<ScopeId, Set<string>>();
+		const touch = (write: WaitingWrite): void => {
+			const keys = touched.get(write.scope) ?? new Set();
+			for (const key of keysOf(write)) keys.add(key);
+			touched.set(write.scope, keys);
+		};
 		for (const { key } of this.#mirror.list()) {
 			if (!key.startsWith(under)) continue;
-			const { value, createdRevision } = this.#mirror.entry(key) as {
+			const { value, revision, createdRevision } = this.#mirror.entry(key) as {
 				readonly value: Kept;
-				readonly createdRevision: number;
+				readonly revision: Cursor;
+				readonly createdRevision: Cursor;
 			};
-			found.push({ ...value, id: key.slice(under.length), revision: createdRevision });
+			const write = this.#writeOf(key.slice(under.length), value, revision);
+			found.push({ write, created: createdRevision });
+			if (!before.delete(write)) touch(write);
 		}
-		found.sort((a, b) => a.revision - b.revision || a.place - b.place);
-		this.all = found.map(({ revision: _, ...write }) => write);
-		this.#changed();
+		found.sort((a, b) => a.created - b.created || a.write.place - b.write.place);
+		this.all = found.map(({ write }) => write);
+		const there = new Set(this.all.map(({ id }) => id));
+		for (const write of before) {
+			if (there.has(write.id)) continue;
+			this.#made.delete(write.id);
+			const [sent, revision] = (this.#mirror.get(sentKey(write.scope)) as Sent | undefined) ?? [0, 0];
+			// Another tab has sent it; else it was given up.
+			if (sent > (this.#sent.get(write.scope) ?? 0) && revision > 0) this.#note(write, revision);
+			else if (!this.#stored.get(write.scope)?.some((one) => one.write.id === write.id)) touch(write);
+		}
+		for (const scope of new Set([...before, ...this.all].map((write) => write.scope)))
+			this.#sent.set(scope, this.sent(scope));
+		for (const [scope, keys] of touched) this.#observer.touched(scope, keys);
+		this.#observer.changed();
 	}
+
+	#writeOf(id: string, kept: Kept, row: Cursor): WaitingWrite {
+		const known = this.#made.get(id);
+		if (known?.row === row) return known.write;
+		const write = { ...kept, id, made: decodeCommit(kept.commit), token: --this.#tokens };
+		this.#made.set(id, { row, write });
+		return write;
+	}
+}
+
+/** What an update does: it writes its key, or deletes it. */
+const mutation = ({ do: [first] }: WireCommit) => first as Extract<WireMutation, { op: "put" | "delete" }>;
+
+/** The revision that a key has after a write. */
+function revisionAfter({ made }: WaitingWrite, key: string, revision: Cursor): Cursor {
+	return made.do.some((mutation) => mutation.op === "delete" && mutation.key === key) ? 0 : revision;
 }
 
 type Tx = Parameters<Parameters<Scope["commit"]>[0]>[0];

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createStateManager, memory } from "@holdfast/core";
+import { createStateManager, memory, type StateManager } from "@holdfast/core";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
 import { describe, expect, test, vi } from "vitest";
 import { hasChromium } from "../../../scripts/chromium.ts";
@@ -17,7 +17,7 @@ const source = `
   import { createStateManager } from "@holdfast/core";
   import { browser, offlineQueue, remote } from "@holdfast/backend-browser";
   const queue = offlineQueue(browser({ storage: "indexeddb", name: "outbox" }));
-  const backend = remote({ url: "/", offline: queue });
+  const backend = remote({ url: "/", offline: queue, answerWithin: 2000 });
   const manager = createStateManager({ backend });
   manager.on("error", () => {});
   Object.assign(globalThis, { backend, manager, queue });
@@ -25,108 +25,239 @@ const source = `
 
 interface Tab {
 	readonly backend: RemoteBackend;
-	readonly manager: import("@holdfast/core").StateManager;
+	readonly manager: StateManager;
 	readonly queue: OfflineQueue;
 }
 
 const eventually = <T>(assertion: () => T | Promise<T>): Promise<T> =>
 	vi.waitFor(assertion, { timeout: 60_000, interval: 50 });
 
-describe.skipIf(!hasChromium)("a queue of offline writes", () => {
-	test("survives a reload and a restart of the browser, and is sent once and in order by one of its tabs", async () => {
+/** A browser with what it stored last time, whose pages come from its own cache, so to say: also without a server. */
+class Device {
+	readonly #folder: string;
+	readonly #code: string;
+	readonly #url: string;
+	#context: BrowserContext | undefined;
+
+	private constructor(folder: string, code: string, url: string) {
+		this.#folder = folder;
+		this.#code = code;
+		this.#url = url;
+	}
+
+	static async of(url: string): Promise<Device> {
 		const code = await bundleForBrowser(source, root, join(root, "tsconfig.base.json"));
-		const folder = await mkdtemp(join(tmpdir(), "holdfast-offline-"));
+		return new Device(await mkdtemp(join(tmpdir(), "holdfast-offline-")), code, url);
+	}
+
+	get context(): BrowserContext {
+		return this.#context as BrowserContext;
+	}
+
+	async start(): Promise<void> {
+		this.#context = await chromium.launchPersistentContext(this.#folder, {
+			executablePath: chromiumPath() ?? "",
+			chromiumSandbox: process.getuid?.() !== 0,
+		});
+		await this.context.route("**/page", (route) =>
+			route.fulfill({
+				contentType: "text/html",
+				body: '<!doctype html><script type="module" src="/app.js"></script>',
+			}),
+		);
+		await this.context.route("**/app.js", (route) =>
+			route.fulfill({ contentType: "text/javascript", body: this.#code }),
+		);
+	}
+
+	/** Who is logged in, in all tabs. */
+	async login(user: string): Promise<void> {
+		await this.context.addCookies([
+			{ name: "user", value: user, url: this.#url, expires: Date.now() / 1000 + 3600 },
+		]);
+	}
+
+	async open(): Promise<Page> {
+		const page = await this.context.newPage();
+		await page.goto(`${this.#url}/page`);
+		await page.waitForFunction(() => "manager" in globalThis);
+		return page;
+	}
+
+	async stop(): Promise<void> {
+		await this.#context?.close();
+	}
+
+	async remove(): Promise<void> {
+		await this.stop();
+		await rm(this.#folder, { recursive: true, force: true });
+	}
+}
+
+const write = (page: Page, name: string): Promise<void> =>
+	page.evaluate(async (written) => {
+		const { shared } = (globalThis as unknown as Tab).manager;
+		for (let i = 0; i < 5; i++)
+			await shared.commit(
+				(tx) => {
+					tx.set(written, i);
+					tx.increment("sum");
+				},
+				{ durability: "deferred" },
+			);
+	}, name);
+
+const pending = (page: Page): Promise<number> =>
+	page.evaluate(() => (globalThis as unknown as Tab).backend.status.pending.count);
+
+const read = (page: Page, keys: readonly string[]): Promise<unknown> =>
+	page.evaluate(
+		(of) =>
+			(globalThis as unknown as Tab).manager.shared.getMany(of).catch((error: { code: string }) => error.code),
+		keys,
+	);
+
+/** What {@link write} is stored as. */
+const written = (names: readonly string[]): unknown[] =>
+	names.flatMap((name, round) =>
+		[0, 1, 2, 3, 4].flatMap((i) => [
+			[name, i],
+			["sum", round * 5 + i + 1],
+		]),
+	);
+
+async function history(store: StateManager): Promise<unknown[]> {
+	const seen: unknown[] = [];
+	const { revision } = await store.shared.commit(() => {});
+	for await (const record of store.shared.changes({ from: 0 })) {
+		if (record.type === "reset") throw new Error("the log was cut");
+		for (const change of record.changes)
+			seen.push([change.key, change.type === "set" ? change.value : change.type]);
+		if (record.revision >= revision) break;
+	}
+	return seen;
+}
+
+describe.skipIf(!hasChromium)("a queue of offline writes", () => {
+	test("survives a reload and a restart of the browser, and is sent once and in order by one of its tabs, never as another user", async () => {
+		const backend = memory();
+		const store = createStateManager({ backend });
+		const server = await StateServer.start(backend, {
+			authorize: (request) => {
+				const subject = /user=(\w+)/.exec(request.headers.get("cookie") ?? "")?.[1];
+				return subject === undefined ? undefined : { subject, can: () => "write" };
+			},
+		});
+		const device = await Device.of(server.url);
+		try {
+			await device.start();
+			await device.login("ada");
+			const first = await device.open();
+			await first.evaluate(async () => {
+				const { shared } = (globalThis as unknown as Tab).manager;
+				await shared.set("before", 1);
+				await shared.get("before");
+			});
+			await server.stop();
+			const second = await device.open();
+			await write(first, "one");
+			await write(second, "two");
+			// The first tab has told its device what it knew.
+			await eventually(async () => expect(await read(second, ["before"])).toEqual([1]));
+			await first.reload();
+			await first.waitForFunction(() => "manager" in globalThis);
+			await write(first, "three");
+			await eventually(async () => expect([await pending(first), await pending(second)]).toEqual([15, 15]));
+			await device.stop();
+
+			await device.start();
+			const tabs = [await device.open(), await device.open()];
+			for (const tab of tabs) {
+				await eventually(async () => expect(await pending(tab)).toBe(15));
+				// What was known last, with what waits.
+				expect(await read(tab, ["before", "three"])).toEqual([1, 4]);
+			}
+			await device.login("bob");
+			await server.run();
+			for (const tab of tabs) await eventually(async () => expect(await pending(tab)).toBe(0));
+			await tabs[0]?.evaluate(() =>
+				(globalThis as unknown as Tab).manager.shared.set("by bob", 1, { durability: "deferred" }),
+			);
+			await eventually(async () => expect(await store.shared.get("by bob")).toBe(1));
+			expect(await history(store)).toEqual([
+				["before", 1],
+				["by bob", 1],
+			]);
+			expect(await tabs[1]?.evaluate(() => (globalThis as unknown as Tab).manager.user("bob").get("a"))).toBe(
+				undefined,
+			);
+			await device.stop();
+
+			await device.start();
+			await device.login("ada");
+			const last = [await device.open(), await device.open()];
+			for (const tab of last)
+				await tab.evaluate(() => (globalThis as unknown as Tab).manager.shared.get("before"));
+			await eventually(async () => expect(await store.shared.get("sum")).toBe(15));
+			for (const tab of last) await eventually(async () => expect(await pending(tab)).toBe(0));
+			expect(await history(store)).toEqual([
+				["before", 1],
+				["by bob", 1],
+				...written(["one", "two", "three"]),
+			]);
+			expect((await store.shared.entry("one"))?.metadata).toEqual({ user: "ada" });
+			expect(await last[0]?.evaluate(() => (globalThis as unknown as Tab).queue.refused)).toEqual([]);
+		} finally {
+			await device.remove();
+			await server.stop();
+			await store.close();
+		}
+	});
+
+	test("is sent by another tab where the one that sends is frozen in the middle, and once all the same", async () => {
 		const backend = memory();
 		const store = createStateManager({ backend });
 		const server = await StateServer.start(backend, {
 			authorize: () => ({ subject: "ada", can: () => "write" }),
 		});
-
-		/** A browser with what it stored last time. Its pages come from its own cache, so to say: also without a server. */
-		async function start(): Promise<BrowserContext> {
-			const context = await chromium.launchPersistentContext(folder, {
-				executablePath: chromiumPath() ?? "",
-				chromiumSandbox: process.getuid?.() !== 0,
-			});
-			await context.route("**/page", (route) =>
-				route.fulfill({
-					contentType: "text/html",
-					body: '<!doctype html><script type="module" src="/app.js"></script>',
-				}),
-			);
-			await context.route("**/app.js", (route) =>
-				route.fulfill({ contentType: "text/javascript", body: code }),
-			);
-			return context;
-		}
-
-		async function open(context: BrowserContext): Promise<Page> {
-			const page = await context.newPage();
-			await page.goto(`${server.url}/page`);
-			await page.waitForFunction(() => "manager" in globalThis);
-			return page;
-		}
-
-		const write = (page: Page, name: string): Promise<void> =>
-			page.evaluate(async (written) => {
-				const { shared } = (globalThis as unknown as Tab).manager;
-				for (let i = 0; i < 5; i++)
-					await shared.commit(
-						(tx) => {
-							tx.set(written, i);
-							tx.increment("sum");
-						},
-						{ durability: "deferred" },
-					);
-			}, name);
-
-		const pending = (page: Page): Promise<number> =>
-			page.evaluate(() => (globalThis as unknown as Tab).backend.status.pending.count);
-
-		let context = await start();
+		const device = await Device.of(server.url);
 		try {
-			const first = await open(context);
-			await first.evaluate(async () => {
+			await device.start();
+			const frozen = await device.open();
+			await frozen.evaluate(async () => {
 				await (globalThis as unknown as Tab).manager.shared.set("before", 1);
 			});
-			await server.stop();
-			const second = await open(context);
-			await write(first, "one");
-			await write(second, "two");
-			await first.reload();
-			await first.waitForFunction(() => "manager" in globalThis);
-			await write(first, "three");
-			await eventually(async () => expect([await pending(first), await pending(second)]).toEqual([15, 15]));
-			await context.close();
+			// The first commit of this tab that arrives is not answered before the end.
+			const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
+			const { promise: thawed, resolve: thaw } = Promise.withResolvers<void>();
+			let held = false;
+			await frozen.route("**/v1/commit", async (route) => {
+				if (held) return route.continue();
+				held = true;
+				const response = await route.fetch();
+				arrive();
+				await thawed;
+				await route.fulfill({ response }).catch(() => {});
+			});
+			await write(frozen, "one");
+			await arrived;
+			const cdp = await device.context.newCDPSession(frozen);
+			await cdp.send("Page.setWebLifecycleState", { state: "frozen" });
 
-			context = await start();
-			const tabs = [await open(context), await open(context)];
-			for (const tab of tabs) await eventually(async () => expect(await pending(tab)).toBe(15));
-			await server.run();
-			for (const tab of tabs) await eventually(async () => expect(await pending(tab)).toBe(0));
-			const seen: unknown[] = [];
-			for await (const record of store.shared.changes({ from: 0 })) {
-				if (record.type === "reset") throw new Error("the log was cut");
-				for (const change of record.changes)
-					seen.push([change.key, change.type === "set" ? change.value : change.type]);
-				if (seen.length === 31) break;
-			}
-			expect(seen).toEqual([
-				["before", 1],
-				...["one", "two", "three"].flatMap((name, round) =>
-					[0, 1, 2, 3, 4].flatMap((i) => [
-						[name, i],
-						["sum", round * 5 + i + 1],
-					]),
-				),
-			]);
-			expect(await store.shared.get("sum")).toBe(15);
-			expect(await tabs[0]?.evaluate(() => (globalThis as unknown as Tab).queue.refused)).toEqual([]);
+			const other = await device.open();
+			await write(other, "two");
+			await eventually(async () => expect(await pending(other)).toBe(0));
+			await cdp.send("Page.setWebLifecycleState", { state: "active" });
+			thaw();
+			await write(frozen, "three");
+			for (const tab of [frozen, other]) await eventually(async () => expect(await pending(tab)).toBe(0));
+			expect(await history(store)).toEqual([["before", 1], ...written(["one", "two", "three"])]);
+			for (const tab of [frozen, other])
+				expect(await tab.evaluate(() => (globalThis as unknown as Tab).queue.refused)).toEqual([]);
 		} finally {
-			await context.close();
+			await device.remove();
 			await server.stop();
 			await store.close();
-			await rm(folder, { recursive: true, force: true });
 		}
 	});
 });

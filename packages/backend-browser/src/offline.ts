@@ -1,23 +1,42 @@
-/** A page without a network: deferred writes are kept on the device and sent later; everything else refuses at once. */
+/** A page without a network: deferred writes are kept on the device and sent later, reads answer from what was known last. */
 import {
 	type Backend,
 	type Batch,
 	type BatchAnswer,
 	type Cancel,
+	type Codec,
 	type Commit,
 	type CommitOutcome,
+	type Cursor,
 	createStateManager,
 	decodeKey,
 	type ErrorCode,
 	type Failure,
 	HoldfastError,
+	isHoldfastError,
+	jsonCodec,
+	type KeyCondition,
+	type KeyRange,
+	type ListPage,
+	type LogPage,
+	type LogQuery,
 	type ReadAnswer,
 	type ReadAsk,
+	resumes,
 	type ScopeId,
+	type Signal,
+	type StateDefinition,
 	type StateManager,
+	StateRules,
+	type StateShape,
+	type Unwatch,
 } from "@holdfast/core";
-import { Sending, type SendingParts } from "./offline-sending.js";
-import { nameOfScope, OfflineWrites } from "./offline-writes.js";
+import { queueKey } from "@holdfast/core/wire";
+import { OfflineCopy } from "./offline-copy.js";
+import { type Resolve, Sending, type SendingParts } from "./offline-sending.js";
+import { SendingTurn } from "./offline-turn.js";
+import { OfflineView } from "./offline-view.js";
+import { keysOf, nameOfScope, OfflineWrites, type WaitingWrite } from "./offline-writes.js";
 import type { Page } from "./remote-page.js";
 import type { LiveStatus } from "./remote-status.js";
 
@@ -35,14 +54,49 @@ export interface RefusedWrite {
 	readonly message: string;
 }
 
+/** Options of a log-out. */
+export interface LogoutOptions {
+	/**
+	 * What becomes of writes that wait, or were refused. `send`: they are sent first. `keep`: they stay on the device, and go on when this user is
+	 * back. `discard`: they are given up, but for what is on its way already.
+	 */
+	readonly pending?: "send" | "keep" | "discard";
+}
+
+/** Options of {@link offlineQueue}. */
+export interface OfflineOptions {
+	/**
+	 * Settles a deferred `update` of what is not there any more once it is sent. Without it, such an update is refused as `conflict`.
+	 *
+	 * @example
+	 * ```ts
+	 * conflict: ({ mine, theirs, base }) => (theirs === undefined ? mine : mergeText(base, mine, theirs)),
+	 * ```
+	 */
+	readonly conflict?: Resolve;
+	/** The state definition, as the manager has it: `conflict` is told values of its present version. */
+	readonly state?: StateDefinition<StateShape>;
+	/** The manager's codec. Default: JSON. */
+	readonly codec?: Codec;
+	/** About how many bytes of what was known last are kept for a start without a network; 0: none. Default 8 MiB. */
+	readonly copyBytes?: number;
+}
+
 /** What a page without a network keeps; made by {@link offlineQueue}. */
 export interface OfflineQueue {
 	/** The present user's writes that were refused for good; the same array until they change. `status.subscribe` of the backend tells when. */
 	readonly refused: readonly RefusedWrite[];
 	/** Has a refused write sent again, before those that wait behind it. Answers whether there was one. */
 	retry(id: string): Promise<boolean>;
-	/** Gives a refused write up, so that those behind it are sent. Answers whether there was one. */
+	/** Gives a refused write up, with the updates that were made of it, so that those behind it are sent. Answers whether there was one. */
 	discard(id: string): Promise<boolean>;
+	/**
+	 * Removes what this device keeps of the present user's state, and forgets who it was. Call it before the log-out at the server.
+	 *
+	 * @throws HoldfastError `pending-writes` where something waits or was refused, and nothing is said of what becomes of it; `offline` where it
+	 * was to be sent, and can't be. Nothing is removed then.
+	 */
+	logout(options?: LogoutOptions): Promise<void>;
 	/**
 	 * For `remote`, which calls it once.
 	 *
@@ -62,6 +116,8 @@ interface OfflineParts extends SendingParts {
 	readonly answerWithin: number;
 }
 
+type Hear = (signal: Signal) => void;
+
 /** A queue between a manager and its remote backend. */
 export interface AttachedQueue {
 	read(
@@ -72,11 +128,20 @@ export interface AttachedQueue {
 		batches: readonly Batch[],
 		send: (batches: readonly Batch[]) => Promise<BatchAnswer | Failure>[],
 	): Promise<BatchAnswer | Failure>[];
+	list(scope: ScopeId, range: KeyRange, ask: () => Promise<ListPage>): Promise<ListPage>;
+	log(scope: ScopeId, after: Cursor, query: LogQuery, ask: () => Promise<LogPage>): Promise<LogPage>;
+	/** `attach` attaches a listener; where it is `patient`, also while the server is out of reach. */
+	watch(
+		scope: ScopeId,
+		listener: Hear,
+		attach: (listener: Hear, patient: boolean) => Promise<Unwatch>,
+	): Promise<Unwatch>;
 	close(): Promise<void>;
 }
 
 /**
- * Keeps a page's deferred writes in a store of the device until the server has them. The store is the queue's own from then on.
+ * Keeps a page's deferred writes in a store of the device until the server has them, and what the page knew last of the server's state. The
+ * store is the queue's own from then on.
  *
  * @example
  * ```ts
@@ -85,7 +150,8 @@ export interface AttachedQueue {
  * await manager.shared.set("note", "written in a tunnel", { durability: "deferred" });
  * ```
  */
-export const offlineQueue = (store: Backend): OfflineQueue => new LiveQueue(store);
+export const offlineQueue = (store: Backend, options: OfflineOptions = {}): OfflineQueue =>
+	new LiveQueue(store, options);
 
 /** The pause before another attempt, in ms: the first, and the longest. */
 const pauses = { first: 500, longest: 20_000 } as const;
@@ -101,6 +167,14 @@ const offlineError = (scope: ScopeId, message: string): HoldfastError =>
 
 const noNetwork = (scope: ScopeId): Failure =>
 	refused(offlineError(scope, "there is no network: nothing was written or read"));
+
+const rejected = (cause: unknown): CommitOutcome => ({
+	ok: false,
+	why: "rejected",
+	index: 0,
+	entry: null,
+	cause,
+});
 
 /** Why a commit can't be kept for later. */
 function unfit({ do: mutations }: Commit, scope: ScopeId): HoldfastError | undefined {
@@ -124,16 +198,23 @@ function keptOutcome({ do: mutations }: Commit): CommitOutcome {
 class LiveQueue implements OfflineQueue, AttachedQueue {
 	refused: readonly RefusedWrite[] = [];
 	readonly #store: Backend;
-	readonly #opened = new Map<string, Promise<OfflineWrites>>();
+	readonly #options: OfflineOptions;
+	readonly #opened = new Map<string, Promise<OfflineView>>();
 	readonly #waiters = new Set<() => void>();
 	readonly #ends: Cancel[] = [];
+	/** Who hears of a scope: mirrors among them. */
+	readonly #heard = new Map<ScopeId, Set<Hear>>();
+	/** What was told before it was known to whom. */
+	#untaken: (() => void)[] = [];
 	#manager!: StateManager;
 	#parts!: OfflineParts;
 	#sending!: Sending;
+	#turn!: SendingTurn;
 	#started!: Promise<void>;
 	/** Whom this device was last known by: who writes before the server has answered. */
 	#last: string | undefined;
-	#writes: OfflineWrites | undefined;
+	#view: OfflineView | undefined;
+	#opening: Promise<unknown> | undefined;
 	#running: Promise<void> | undefined;
 	#again = false;
 	#pause = pauses.first as number;
@@ -142,19 +223,24 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 	#offset = 0;
 	#closed = false;
 
-	constructor(store: Backend) {
+	constructor(store: Backend, options: OfflineOptions) {
 		this.#store = store;
+		this.#options = options;
 	}
 
 	attach(parts: OfflineParts): AttachedQueue {
 		if (this.#parts !== undefined)
 			throw new HoldfastError("invalid-argument", "this queue belongs to another backend: make a new one");
-		const { page, status, identity, clock, random } = parts;
+		const { page, status, identity, clock, random, answerWithin } = parts;
+		const { conflict, state, codec = jsonCodec } = this.#options;
 		this.#parts = parts;
-		this.#sending = new Sending(parts);
+		this.#sending = new Sending(parts, { resolve: conflict, rules: new StateRules(state), codec });
+		this.#turn = new SendingTurn(page, clock, answerWithin);
 		this.#manager = createStateManager({
 			backend: this.#store,
 			namespace: "holdfast-offline",
+			// Nobody follows what is written over and over.
+			scopes: { copy: { changes: { count: 0 } } },
 			clock,
 			random,
 		});
@@ -167,6 +253,7 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 			}),
 			page.listen((news) => {
 				if (news === "connected" || news === "shown" || news === "back") this.#send();
+				if (news === "hidden" || news === "left") void this.#view?.copy.flush();
 			}),
 			// What its store fails with is told to who writes.
 			this.#manager.on("error", () => {}),
@@ -178,30 +265,115 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 	}
 
 	async retry(id: string): Promise<boolean> {
-		const found = (await this.#writes?.retry(id)) ?? false;
+		const found = (await this.#view?.writes.retry(id)) ?? false;
 		this.#send();
 		return found;
 	}
 
 	async discard(id: string): Promise<boolean> {
-		const found = (await this.#writes?.discard(id)) ?? false;
+		const found = (await this.#view?.writes.discard(id)) ?? false;
 		this.#send();
 		return found;
+	}
+
+	async logout({ pending }: LogoutOptions = {}): Promise<void> {
+		await this.#started;
+		const view = await this.#known();
+		if (view !== undefined) {
+			const { writes, copy } = view;
+			const isWaiting = (): boolean => writes.sendable.length > 0;
+			if (pending === "send" && isWaiting() && !(await this.#whenFree(isWaiting)))
+				throw new HoldfastError("offline", "what waits could not be sent: nothing was removed");
+			if (writes.all.length > 0 && pending !== "keep" && pending !== "discard")
+				throw new HoldfastError(
+					"pending-writes",
+					`${writes.all.length} deferred writes wait or were refused: say what becomes of them by \`pending\``,
+				);
+			if (pending === "discard") await writes.giveUp();
+			await copy.wipe();
+		}
+		this.#last = undefined;
+		if (this.#parts.shared) await this.#manager.shared.delete(this.#lastKey);
 	}
 
 	read(
 		asks: readonly ReadAsk[],
 		ask: (asks: readonly ReadAsk[]) => Promise<ReadAnswer | Failure>[],
 	): Promise<ReadAnswer | Failure>[] {
-		const { page, status, clock } = this.#parts;
-		if (!page.connected) return asks.map(async ({ scope }) => noNetwork(scope));
-		return ask(asks).map(async (answering, i) => {
-			const answer = await answering;
-			if (!("failed" in answer)) this.#offset = answer.now - clock.now();
-			else if (answer.failed === "unavailable" && !status.online)
-				return noNetwork((asks[i] as ReadAsk).scope);
-			return answer;
-		});
+		if (this.#isOffline) return asks.map((one) => this.#readOffline(one, ask));
+		const answers = ask(asks.map((one) => this.#view?.ask(one) ?? one));
+		return asks.map((one, i) => this.#shown(one, answers[i] as Promise<ReadAnswer | Failure>));
+	}
+
+	async list(scope: ScopeId, range: KeyRange, ask: () => Promise<ListPage>): Promise<ListPage> {
+		const listed = async (): Promise<ListPage | undefined> => {
+			if (!this.#isOffline) return undefined;
+			this.#probe(scope);
+			return (await this.#known())?.lastListed(scope, range);
+		};
+		const last = await listed();
+		if (last !== undefined) return last;
+		if (!this.#parts.page.connected) throw noNetwork(scope).cause;
+		try {
+			const page = await ask();
+			return (await this.#known())?.listed(scope, range, page) ?? page;
+		} catch (error) {
+			if (!isHoldfastError(error, "unavailable") || !this.#isOffline) throw error;
+			const kept = await listed();
+			if (kept === undefined) throw noNetwork(scope).cause;
+			return kept;
+		}
+	}
+
+	async log(scope: ScopeId, after: Cursor, query: LogQuery, ask: () => Promise<LogPage>): Promise<LogPage> {
+		const page = await ask();
+		const view = await this.#known();
+		if (view === undefined || query.of === "events" || query.newest === true) return page;
+		if (!resumes(page, after, "changes")) {
+			view.copy.of(scope).lost(after);
+			return page;
+		}
+		return { ...page, records: view.records(scope, page.records) };
+	}
+
+	async watch(
+		scope: ScopeId,
+		listener: Hear,
+		attach: (listener: Hear, patient: boolean) => Promise<Unwatch>,
+	): Promise<Unwatch> {
+		const { identity } = this.#parts;
+		const hear = (signal: Signal): void => {
+			if (signal.type !== "records") listener(signal);
+			else if (this.#view?.writes.user === this.#user && this.#view !== undefined)
+				listener({ ...signal, records: this.#view.records(scope, signal.records) });
+			else {
+				const { epoch } = identity;
+				this.#untaken.push(() => epoch === identity.epoch && this.#view?.records(scope, signal.records));
+				listener(signal);
+			}
+		};
+		const listeners = this.#heard.get(scope) ?? new Set();
+		this.#heard.set(scope, listeners.add(hear));
+		const leave = (): void => {
+			listeners.delete(hear);
+			if (listeners.size === 0) this.#heard.delete(scope);
+		};
+		const isKnown = async (): Promise<boolean> =>
+			this.#isOffline && (await this.#lastKnown({ scope, keys: [] })) !== undefined;
+		try {
+			const known = await isKnown();
+			const unwatch = await attach(hear, known).catch(async (error) => {
+				if (known || !(await isKnown())) throw error;
+				return attach(hear, true);
+			});
+			return () => {
+				leave();
+				unwatch();
+			};
+		} catch (error) {
+			leave();
+			throw error;
+		}
 	}
 
 	commit(
@@ -220,7 +392,12 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 		for (const end of this.#ends) end();
 		this.#tell();
 		await this.#running;
-		for (const opening of this.#opened.values()) (await opening.catch(() => undefined))?.close();
+		this.#turn.close();
+		for (const opening of this.#opened.values()) {
+			const view = await opening.catch(() => undefined);
+			await view?.copy.flush();
+			view?.writes.close();
+		}
 		await this.#manager.close();
 	}
 
@@ -245,20 +422,27 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 	/** The server said whom it takes the page for. */
 	async #be(user: string): Promise<void> {
 		this.#last = user;
+		const opening = this.#show(user);
+		this.#opening = opening;
 		try {
-			await this.#show(user);
+			await opening;
+			await this.#view?.copy.reopen();
 			if (this.#parts.shared) await this.#manager.shared.set(this.#lastKey, user);
 		} catch {
 			// The next write tells.
 		}
+		if (this.#opening === opening) this.#opening = undefined;
 		this.#send();
 	}
 
 	async #show(user: string): Promise<void> {
 		// Another user's are neither shown nor sent while his are opened.
-		if (this.#writes?.user !== user) this.#writes = undefined;
-		const writes = await this.#of(user);
-		if (user === this.#user) this.#writes = writes;
+		if (this.#view?.writes.user !== user) this.#view = undefined;
+		const view = await this.#of(user);
+		if (user === this.#user) {
+			this.#view = view;
+			for (const take of this.#untaken.splice(0)) take();
+		}
 		this.#tell();
 	}
 
@@ -267,19 +451,80 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 		return identity.user ?? (identity.epoch === 0 ? this.#last : undefined);
 	}
 
-	/** A user's writes, opened once. */
-	#of(user: string): Promise<OfflineWrites> {
+	/** What is kept of a user, opened once. */
+	#of(user: string): Promise<OfflineView> {
 		const known = this.#opened.get(user);
 		if (known !== undefined) return known;
-		const scope = this.#manager.user(`${this.#parts.url} ${user}`);
-		const opening = OfflineWrites.open(user, scope, () => this.#tell());
+		const opening = this.#open(user);
 		this.#opened.set(user, opening);
 		opening.catch(() => this.#opened.delete(user));
 		return opening;
 	}
 
+	async #open(user: string): Promise<OfflineView> {
+		const { url, clock, identity, reads } = this.#parts;
+		const { copyBytes = 2 ** 23 } = this.#options;
+		const id = `${url} ${user}`;
+		let view: OfflineView | undefined;
+		const observer = {
+			changed: () => this.#tell(),
+			touched: (scope: ScopeId, keys: ReadonlySet<string>) => {
+				if (view !== undefined && view === this.#view) view.show(scope, keys, this.#heard.get(scope) ?? []);
+			},
+			stored: (write: WaitingWrite, revision: Cursor) => view?.stored(write.scope, write, revision),
+		};
+		const writes = await OfflineWrites.open(user, this.#manager.user(id), observer, () => clock.now());
+		view = new OfflineView({
+			writes,
+			copy: new OfflineCopy(this.#manager.scope("copy", id), clock, copyBytes),
+			now: () => clock.now() + this.#offset,
+			offset: () => this.#offset,
+			counter: () => (identity.origin === undefined ? undefined : queueKey(identity.origin, writes.name)),
+			read: (ask) => reads.read([ask])[0] as Promise<ReadAnswer | Failure>,
+		});
+		return view;
+	}
+
+	/** What is kept of who uses the page now; waits while it is opened. */
+	async #known(): Promise<OfflineView | undefined> {
+		await this.#started.catch(() => {});
+		await this.#opening?.catch(() => {});
+		return this.#view?.writes.user === this.#user ? this.#view : undefined;
+	}
+
+	async #lastKnown(ask: ReadAsk): Promise<ReadAnswer | undefined> {
+		const view = await this.#known();
+		const answer = await view?.lastKnown(ask);
+		if (view !== undefined && answer !== undefined) this.#parts.status.known(view.copy.of(ask.scope).at);
+		return answer;
+	}
+
+	async #readOffline(
+		one: ReadAsk,
+		ask: (asks: readonly ReadAsk[]) => Promise<ReadAnswer | Failure>[],
+	): Promise<ReadAnswer | Failure> {
+		const known = await this.#lastKnown(one);
+		if (known === undefined && this.#parts.page.connected) {
+			const asked = this.#view?.ask(one) ?? one;
+			return this.#shown(one, ask([asked])[0] as Promise<ReadAnswer | Failure>);
+		}
+		this.#probe(one.scope);
+		return known ?? noNetwork(one.scope);
+	}
+
+	/** The answer to a read, with what waits over it; what was known last where the server is out of reach. */
+	async #shown(asked: ReadAsk, answering: Promise<ReadAnswer | Failure>): Promise<ReadAnswer | Failure> {
+		const answer = await answering;
+		if (!("failed" in answer)) {
+			this.#offset = answer.now - this.#parts.clock.now();
+			return (await this.#known())?.answered(asked, answer) ?? answer;
+		}
+		if (answer.failed !== "unavailable" || !this.#isOffline) return answer;
+		return (await this.#lastKnown(asked)) ?? noNetwork(asked.scope);
+	}
+
 	/** Who writes now; asks the server where nobody is known. */
-	async #mine(scope: ScopeId): Promise<OfflineWrites> {
+	async #mine(scope: ScopeId): Promise<OfflineView> {
 		const { page, reads } = this.#parts;
 		await this.#started;
 		if (this.#user === undefined && page.connected) await reads.read([{ scope, keys: [] }])[0];
@@ -291,54 +536,82 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 
 	async #keep(batch: Batch): Promise<BatchAnswer | Failure> {
 		const { clock } = this.#parts;
-		const outcomes = batch.commits.map((commit): CommitOutcome => {
-			const cause = unfit(commit, batch.scope);
-			return cause === undefined
-				? keptOutcome(commit)
-				: { ok: false, why: "rejected", index: 0, entry: null, cause };
-		});
-		const commits = batch.commits.filter((_, i) => outcomes[i]?.ok);
+		const outcomes: CommitOutcome[] = [];
+		// An update depends on what is kept before it: it is kept by itself.
+		for (let i = 0; i < batch.commits.length; ) {
+			const isUpdate = batch.commits[i]?.if !== undefined;
+			const next = batch.commits.findIndex((commit, at) => at > i && (isUpdate || commit.if !== undefined));
+			const commits = batch.commits.slice(i, next < 0 ? undefined : next);
+			outcomes.push(...(await this.#keepSome({ ...batch, commits })));
+			i += commits.length;
+		}
+		this.#send();
+		return { head: 0, now: clock.now() + this.#offset, next: null, outcomes };
+	}
+
+	async #keepSome({ scope, commits, keep }: Batch): Promise<CommitOutcome[]> {
+		const fit = commits.filter((commit) => unfit(commit, scope) === undefined);
+		let failure: CommitOutcome | undefined;
 		try {
 			if (this.#closed) throw new HoldfastError("closed", "the backend is closed");
-			if (commits.length > 0) {
-				const writes = await this.#mine(batch.scope);
-				await writes.add({ ...batch, commits }, clock.now());
-				this.#send();
+			if (fit.length > 0) {
+				const view = await this.#mine(scope);
+				const [condition] = (fit[0]?.if ?? []) as readonly KeyCondition[];
+				if (condition === undefined) await view.writes.add(scope, fit, keep);
+				else if (!(await view.keepUpdate(scope, fit[0] as Commit, keep)))
+					failure = {
+						ok: false,
+						why: "condition",
+						index: 0,
+						entry: view.entry(scope, condition.key) ?? null,
+					};
 			}
 		} catch (cause) {
-			// Never as an outcome that core would ask for again: it could have been kept, and sent.
-			return refused(cause);
+			// Never as a failure that core would ask again about: it could have been kept, and sent.
+			failure = rejected(cause);
 		}
-		return { head: 0, now: clock.now() + this.#offset, next: null, outcomes };
+		return commits.map((commit) => {
+			const cause = unfit(commit, scope);
+			return cause === undefined ? (failure ?? keptOutcome(commit)) : rejected(cause);
+		});
 	}
 
 	async #confirm(
 		batch: Batch,
 		send: (batches: readonly Batch[]) => Promise<BatchAnswer | Failure>[],
 	): Promise<BatchAnswer | Failure> {
-		const { scope } = batch;
+		const { scope, commits } = batch;
 		if (this.#isOffline) {
 			this.#probe(scope);
 			return noNetwork(scope);
 		}
-		if (this.#isWaiting(scope) && !(await this.#whenFree(scope)))
+		const isWaiting = (): boolean => this.#isWaiting(scope);
+		if (isWaiting() && !(await this.#whenFree(isWaiting)))
 			return refused(offlineError(scope, "deferred writes of this scope were not sent yet"));
-		return send([batch])[0] as Promise<BatchAnswer | Failure>;
+		const view = this.#view;
+		const judgeable = commits.map((commit) => view?.judgeable(scope, commit) ?? commit);
+		const answer = await (send([{ ...batch, commits: judgeable }])[0] as Promise<BatchAnswer | Failure>);
+		if (view !== undefined && view === this.#view && !("failed" in answer))
+			for (const [i, outcome] of answer.outcomes.entries())
+				if (outcome.ok) view.committed(scope, commits[i] as Commit, outcome);
+		return answer;
 	}
 
 	/** Whether a deferred write to a scope is yet to be sent, so that a later one would overtake it. */
 	#isWaiting(scope: ScopeId): boolean {
-		const first = this.#writes?.first(scope);
+		const first = this.#view?.writes.first(scope);
 		return first !== undefined && first.refused === undefined;
 	}
 
-	async #whenFree(scope: ScopeId): Promise<boolean> {
+	/** Waits until what waits is sent; answers whether it was. */
+	async #whenFree(isWaiting: () => boolean): Promise<boolean> {
 		const { clock, answerWithin } = this.#parts;
 		this.#send();
 		const { promise, resolve } = Promise.withResolvers<void>();
 		const look = (): void => {
-			if (!this.#isWaiting(scope) || this.#isOffline || this.#closed) resolve();
+			if (!isWaiting() || this.#isOffline || this.#closed) resolve();
 		};
+		look();
 		const end = clock.after(answerWithin, resolve);
 		const deafen = this.#parts.status.subscribe(look);
 		this.#waiters.add(look);
@@ -346,7 +619,7 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 		end();
 		deafen();
 		this.#waiters.delete(look);
-		return !this.#isWaiting(scope);
+		return !isWaiting();
 	}
 
 	/** Finds out, once at a time, whether the server is back. */
@@ -360,11 +633,12 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 	}
 
 	#tell(): void {
-		const all = this.#writes?.all ?? [];
+		const all = this.#view?.writes.all ?? [];
 		const waiting = all.filter((write) => write.refused === undefined);
-		const told = all.flatMap(({ id, scope, commit, at, refused }): RefusedWrite[] => {
+		const told = all.flatMap((write): RefusedWrite[] => {
+			const { id, scope, at, refused } = write;
 			if (refused === undefined) return [];
-			const keys = commit.do.flatMap((one) => ("key" in one && one.key !== null ? [decodeKey(one.key)] : []));
+			const keys = keysOf(write).map(decodeKey);
 			return [{ id, scope: nameOfScope(scope), keys, at, ...refused }];
 		});
 		if (JSON.stringify(told) !== JSON.stringify(this.refused)) this.refused = Object.freeze(told);
@@ -407,18 +681,16 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 
 	async #sendOnce(): Promise<boolean> {
 		const { identity, page, reads, url } = this.#parts;
-		const writes = this.#writes;
+		const writes = this.#view?.writes;
 		const scope = writes?.sendable[0];
 		if (writes === undefined || scope === undefined) return true;
 		if (!page.connected) return false;
 		// Who asks has to be known first: what one user wrote is never sent as another.
 		if (identity.user === undefined) await reads.read([{ scope, keys: [] }])[0];
 		if (identity.user !== writes.user) return identity.user !== undefined;
-		const { locks } = page;
-		if (locks === undefined) return this.#sending.send(writes);
-		// Another tab sends: this one looks again later, for it may be closed meanwhile.
-		return locks.request(`holdfast:queue:${url} ${writes.user}`, { ifAvailable: true }, (lock) =>
-			lock === null ? false : this.#sending.send(writes),
+		// Where another tab sends, this one looks again later, for it may be closed meanwhile.
+		return this.#turn.take(`holdfast:queue:${url} ${writes.user}`, (mine) =>
+			this.#sending.send(writes, mine),
 		);
 	}
 }

@@ -88,8 +88,8 @@ export class Link {
 		this.#slot = new Slot(parts.page, parts.url);
 	}
 
-	/** Attaches a listener; resolves once the server tells what happens in the scope. */
-	async watch(scope: ScopeId, listener: (signal: Signal) => void): Promise<Unwatch> {
+	/** Attaches a listener; resolves once the server tells what happens in the scope, where it is `patient` at once. */
+	async watch(scope: ScopeId, listener: (signal: Signal) => void, patient = false): Promise<Unwatch> {
 		if (this.#closed) throw closed();
 		this.#deaf ??= this.#parts.page.listen((news) => this.#hear(news));
 		const watched = this.#scopes.get(scope) ?? this.#add(scope);
@@ -105,6 +105,10 @@ export class Link {
 		watched.listeners.add(own);
 		if (this.#resting) this.#wake();
 		if (watched.attached) return unwatch;
+		if (patient) {
+			watched.miss(own);
+			return unwatch;
+		}
 		// While it backs off, no attempt ends the wait.
 		const { clock, answerWithin } = this.#parts;
 		const tooLate = clock.after(answerWithin, () => watched.fail(unreached()));

@@ -70,6 +70,12 @@ export class WatchedScope {
 		this.tell({ type: "lost" });
 	}
 
+	/** A listener goes on without it, and is told when it is attached. */
+	miss(listener: (signal: Signal) => void): void {
+		this.#blind = true;
+		listener({ type: "lost" });
+	}
+
 	/** Who waits for it to be attached is told that it is not. */
 	fail(error: unknown): void {
 		for (const { reject } of this.#waiting.splice(0)) reject(error);

@@ -22,7 +22,7 @@ export interface RemoteStatus {
 	readonly online: boolean;
 	/** Whether what is watched may be behind the server: its stream is broken, or not yet there. */
 	readonly stale: boolean;
-	/** Milliseconds since the server was last heard from; `Infinity` if it never was. */
+	/** Milliseconds since the server was last heard from; `Infinity` if it never was. After a start without a network: since what is shown was told. */
 	readonly age: number;
 	/** What was not answered yet; the same object until it changes. */
 	readonly pending: Pending;
@@ -64,6 +64,11 @@ export class LiveStatus implements RemoteStatus {
 	heard(): void {
 		this.#heardAt = this.#clock.monotonic();
 		this.#set(true, this.stale);
+	}
+
+	/** What is shown was told then, by the device's clock: this page was told nothing newer. */
+	known(at: number): void {
+		this.#heardAt = Math.max(this.#heardAt, this.#clock.monotonic() - Math.max(0, this.#clock.now() - at));
 	}
 
 	/** The server could not be reached. */

@@ -159,15 +159,21 @@ class LiveRemote implements RemoteBackend {
 	}
 
 	async list(scope: ScopeId, range: KeyRange): Promise<ListPage> {
-		const body = JSON.stringify({ s: scope, range });
-		return decodeListPage(await this.#calls.ask<ListResponse>("list", body));
+		const ask = async (): Promise<ListPage> => {
+			const body = JSON.stringify({ s: scope, range });
+			return decodeListPage(await this.#calls.ask<ListResponse>("list", body));
+		};
+		return this.#offline?.list(scope, range, ask) ?? ask();
 	}
 
 	async log(scope: ScopeId, after: Cursor, query: LogQuery): Promise<LogPage> {
-		const body = JSON.stringify({ s: scope, after, query });
-		const answer = await this.#calls.ask<LogResponse>("log", body);
-		this.#link.granted(scope);
-		return decodeLogPage(answer);
+		const ask = async (): Promise<LogPage> => {
+			const body = JSON.stringify({ s: scope, after, query });
+			const answer = await this.#calls.ask<LogResponse>("log", body);
+			this.#link.granted(scope);
+			return decodeLogPage(answer);
+		};
+		return this.#offline?.log(scope, after, query, ask) ?? ask();
 	}
 
 	async watch(scope: ScopeId, listener: (signal: Signal) => void): Promise<Unwatch> {
@@ -177,7 +183,8 @@ class LiveRemote implements RemoteBackend {
 			if ("failed" in answer)
 				throw isHoldfastError(answer.cause) ? answer.cause : new HoldfastError("unavailable", answer.message);
 		}
-		return this.#link.watch(scope, listener);
+		const attach = (hear: typeof listener, patient?: boolean) => this.#link.watch(scope, hear, patient);
+		return this.#offline?.watch(scope, listener, attach) ?? attach(listener);
 	}
 
 	async scopes(range: ScopeRange): Promise<ScopePage> {

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Backend } from "@holdfast/core";
+import type { Backend, StateManager } from "@holdfast/core";
 import {
 	createStateHandler,
 	nodeHandler,
@@ -23,14 +23,18 @@ export class StateServer {
 	readonly asked = new Map<string, number>();
 	/** Streams that are open. */
 	streams = 0;
-	readonly #store: Backend;
+	readonly #store: Backend | StateManager;
 	readonly #options: StateHandlerOptions;
 	readonly #pages: RequestListener | undefined;
 	#port = 0;
 	#server: Server | undefined;
 	#handler: StateHandler | undefined;
 
-	private constructor(store: Backend, options: StateHandlerOptions, pages: RequestListener | undefined) {
+	private constructor(
+		store: Backend | StateManager,
+		options: StateHandlerOptions,
+		pages: RequestListener | undefined,
+	) {
 		this.#store = store;
 		this.#options = options;
 		this.#pages = pages;
@@ -38,7 +42,7 @@ export class StateServer {
 
 	/** `pages` answers what is not below `/v1`. */
 	static async start(
-		store: Backend,
+		store: Backend | StateManager,
 		options: StateHandlerOptions = admin,
 		pages?: RequestListener,
 	): Promise<StateServer> {

@@ -312,7 +312,12 @@ export interface LogRecord {
 	readonly events: readonly EventFact[];
 	/** The revision of the record with events before this one; meaningful where `events` is not empty. */
 	readonly previousEvents: number;
+	/** What mirrors show of its changes, asked when they apply it; only where that is something else: see the signal `shown`. */
+	readonly shown?: () => readonly Shown[];
 }
+
+/** What a mirror is to show of a key. */
+export type Shown = Pick<Change, "key" | "entry">;
 
 /** Which log, from its start or only its newest records (in order all the same). */
 export interface LogQuery {
@@ -341,7 +346,9 @@ export type Signal =
 	/** The connection broke: blind until the next signal. */
 	| { readonly type: "lost" }
 	/** Who asks is somebody else now: what is known of the scope goes at once, before it is asked for anew. Only behind a bridge. */
-	| { readonly type: "forget" };
+	| { readonly type: "forget" }
+	/** Mirrors show this, though the store does not have it: writes that wait in an offline queue. */
+	| { readonly type: "shown"; readonly changes: readonly Shown[] };
 
 /** Ends a watch. */
 export type Unwatch = () => void;

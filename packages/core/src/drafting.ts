@@ -101,7 +101,13 @@ export class Drafting {
 		};
 	}
 
-	draft(mutations: readonly Mutation[], conditions: readonly Condition[], options: WriteOptions): Draft {
+	/** `deferrable`: what the conditions say may also be judged later. */
+	draft(
+		mutations: readonly Mutation[],
+		conditions: readonly Condition[],
+		options: WriteOptions,
+		deferrable = conditions.length === 0,
+	): Draft {
 		const { metadata, notify, fence, durability } = options;
 		const draft: { -readonly [K in keyof Draft]: Draft[K] } = { do: mutations, origin: this.#store.origin };
 		if (fence !== undefined) {
@@ -110,8 +116,7 @@ export class Drafting {
 		} else if (conditions.length > 0) draft.if = conditions;
 		if (metadata !== undefined) draft.metadata = this.#metadata(metadata);
 		if (notify === false) draft.quiet = true;
-		// Whether a condition holds, only the store can say.
-		if (durability === "deferred" && draft.if === undefined) draft.deferred = true;
+		if (durability === "deferred" && deferrable && fence === undefined) draft.deferred = true;
 		return draft;
 	}
 

@@ -26,6 +26,7 @@ import type { Entry, Json } from "./backend.js";
  * | `outcome-unknown` | Handed to the store and never answered: read before writing again. |
  * | `unavailable` | The store is out of reach; nothing was written. |
  * | `offline` | The page has no network, and this can't be queued; nothing was written. |
+ * | `pending-writes` | A log-out while deferred writes wait: say what becomes of them. |
  * | `store-blocked` | Another tab, perhaps a frozen one, holds the browser's storage; nothing was written. |
  * | `busy` | A queue is at its bound; slow down. |
  * | `unauthenticated` | A bridge's server does not know who asks: log in. |
@@ -55,6 +56,7 @@ export type ErrorCode =
 	| "outcome-unknown"
 	| "unavailable"
 	| "offline"
+	| "pending-writes"
 	| "store-blocked"
 	| "busy"
 	| "unauthenticated"

@@ -2,7 +2,7 @@
  * One scope's log, followed: attach first and buffer, then go on from the cursor, drop what was seen, and heal every gap from the log. A
  * push is only a hint; where the log does not reach back, the present state is handed over as a reset.
  */
-import type { BatchAnswer, LogRecord, ScopeId, Signal, Soon, Unwatch } from "./backend.js";
+import type { BatchAnswer, LogRecord, ScopeId, Shown, Signal, Soon, Unwatch } from "./backend.js";
 import type { Cancel } from "./clock.js";
 import type { Committer, Lane } from "./committer.js";
 import { type HoldfastError, isHoldfastError } from "./error.js";
@@ -27,6 +27,8 @@ export interface Follower {
 	record(record: LogRecord): void;
 	/** Records were lost: this is the state now. */
 	reset(snapshot: Snapshot): void;
+	/** Something else is to be shown, though the store has not changed. */
+	shown?(changes: readonly Shown[]): void;
 	/** Whether the store can be heard. */
 	linked?(live: boolean): void;
 	/** The feed has ended: the manager closes. */
@@ -208,6 +210,10 @@ export class Feed {
 	}
 
 	#hear(signal: Signal): void {
+		if (signal.type === "shown") {
+			for (const follower of this.#followers) follower.shown?.(signal.changes);
+			return;
+		}
 		this.#blind = signal.type === "lost";
 		if (this.#blind) this.#link(false);
 		else if (signal.type === "forget") this.#forget();

@@ -86,7 +86,7 @@ export type {
 	ValueTo,
 } from "./state.js";
 // Typed state.
-export { defineState } from "./state.js";
+export { defineState, StateRules } from "./state.js";
 export type * from "./subscription.js";
 export type * from "./tail.js";
 export type * from "./transaction.js";

@@ -1,5 +1,5 @@
 /** A mirror: applies what its feed tells at once, and keeps every reference that it can. */
-import type { Entry, LogRecord } from "./backend.js";
+import type { Entry, LogRecord, Shown } from "./backend.js";
 import { begin } from "./beginning.js";
 import type { Cancel } from "./clock.js";
 import type { Feed, Follower } from "./feed.js";
@@ -144,12 +144,15 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 			return;
 		}
 		if (record.revision <= this.revision) return;
-		for (const { key, entry } of record.changes) {
-			if (!this.#pattern.matches(key)) continue;
-			if (entry === null) this.#drop(key);
-			else this.#take(entry);
-		}
+		this.#show(record.shown?.() ?? record.changes);
 		this.#moved(record.revision, record.quiet);
+	}
+
+	shown(changes: readonly Shown[]): void {
+		// Before that, what is listed holds it.
+		if (!this.#begun) return;
+		this.#show(changes);
+		this.#moved(this.revision, false);
 	}
 
 	reset({ entries, revision }: Snapshot): void {
@@ -189,6 +192,14 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 	#reaches(revision: number): boolean {
 		const next = this.#early.find((record) => record.revision > revision);
 		return next !== undefined && next.previous <= revision;
+	}
+
+	#show(changes: readonly Shown[]): void {
+		for (const { key, entry } of changes) {
+			if (!this.#pattern.matches(key)) continue;
+			if (entry === null) this.#drop(key);
+			else this.#take(entry);
+		}
 	}
 
 	#replace(entries: readonly Entry[]): void {

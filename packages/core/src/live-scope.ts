@@ -178,14 +178,15 @@ export class LiveScope implements Scope<any, any> {
 		// biome-ignore lint/suspicious/noExplicitAny: see the class
 	): Promise<any> {
 		return this.#lines.run(`update ${key}`, async () => {
-			const { put } = await this.#swap(key, options, (encoded, entry) => {
+			const decided = (encoded: string, entry: Entry | null) => {
 				const decide = (next: unknown): Mutation | undefined => {
 					if (next !== undefined) return this.#drafting.put(encoded, next, options.ttl);
 					return entry === null ? undefined : { op: "delete", key: encoded };
 				};
 				const changed = change(this.#value(encoded, entry));
 				return isLater(changed) ? changed.then(decide) : decide(changed);
-			});
+			};
+			const { put } = await this.#swap(key, options, decided, true);
 			return put === undefined ? this.#value(this.#key(key), null) : this.#reading.written(put);
 		});
 	}
@@ -448,6 +449,7 @@ export class LiveScope implements Scope<any, any> {
 		key: string,
 		options: WriteOptions,
 		decide: (encoded: string, entry: Entry | null) => Soon<Mutation | undefined>,
+		deferrable?: true,
 	): Promise<{ readonly entry: Entry | null; readonly put?: Put; readonly outcome?: CommitOutcome }> {
 		const encoded = this.#known(key);
 		const read = this.#read([encoded], options);
@@ -457,7 +459,8 @@ export class LiveScope implements Scope<any, any> {
 			const mutation = isLater(decided) ? await decided : decided;
 			if (mutation === undefined) return { entry };
 			const conditions = this.#expect(encoded, entry?.revision ?? 0);
-			const submitted = this.#submit(this.#drafting.draft([mutation], conditions, options), options);
+			const draft = this.#drafting.draft([mutation], conditions, options, deferrable);
+			const submitted = this.#submit(draft, options);
 			const outcome = isLater(submitted) ? await submitted : submitted;
 			if (outcome.ok || outcome.why === "bound")
 				return mutation.op === "put" ? { entry, put: mutation, outcome } : { entry, outcome };

@@ -38,9 +38,10 @@ export async function takeSnapshot(
 			const log = await store.log(scope, cursor, "changes", patience);
 			// Trimmed, dropped or lost in between: the listing has to begin again.
 			if (!resumes(log, cursor, "changes") || log.records.length === 0) break;
-			for (const { revision, changes } of log.records) {
+			for (const record of log.records) {
+				const { revision } = record;
 				cursor = revision;
-				for (const { key, entry } of changes) {
+				for (const { key, entry } of record.shown?.() ?? record.changes) {
 					if (compareKeys(key, from) < 0 || (to !== null && compareKeys(key, to) >= 0)) continue;
 					if ((found.get(key)?.revision ?? 0) >= revision) continue;
 					if (entry === null) found.delete(key);

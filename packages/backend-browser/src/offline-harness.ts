@@ -1,0 +1,117 @@
+/** A server with users, and pages of theirs that keep what they do without a network: for tests. */
+import {
+	type Backend,
+	createStateManager,
+	isHoldfastError,
+	memory,
+	type StateDefinition,
+	type StateManager,
+	type StateShape,
+} from "@holdfast/core";
+import { remembering } from "@holdfast/core/testing";
+import { afterEach, expect, vi } from "vitest";
+import { type OfflineOptions, type OfflineQueue, offlineQueue } from "./offline.js";
+import { type RemoteBackend, type RemoteOptions, remote } from "./remote.js";
+import { StateServer } from "./state-server.js";
+
+/** What ends with the test, the last first. */
+export const ends: (() => unknown)[] = [];
+
+afterEach(async () => {
+	for (const end of ends.splice(0).reverse()) await end();
+});
+
+export const deferred = { durability: "deferred" } as const;
+
+export const eventually = <T>(assertion: () => T | Promise<T>): Promise<T> =>
+	vi.waitFor(assertion, { timeout: 30_000, interval: 10 });
+
+/** How a call ended: its error's code, or `done`. */
+export const codeOf = (answer: Promise<unknown>): Promise<unknown> =>
+	answer.then(
+		() => "done",
+		(error) => (isHoldfastError(error) ? error.code : error),
+	);
+
+/** A server that knows who asks by a cookie, what it stores, and whom it grants what. */
+export class Bank {
+	/** The browser's cookie; `undefined`: nobody is logged in. */
+	user: string | undefined = "ada";
+	readonly closed = new Set<string>();
+	readonly store = remembering(memory());
+	/** What is stored, as the server sees it. */
+	readonly manager = createStateManager({ backend: this.store });
+	server!: StateServer;
+
+	/** `state`: what the server checks. */
+	static async open(state?: StateDefinition<StateShape>): Promise<Bank> {
+		const bank = new Bank();
+		const source =
+			state === undefined
+				? bank.store
+				: (createStateManager({ backend: bank.store, state }) as unknown as StateManager);
+		bank.server = await StateServer.start(source, {
+			authorize: (request) => {
+				const subject = request.headers.get("cookie");
+				if (subject === null) return undefined;
+				return {
+					subject,
+					can: ({ kind, id }) =>
+						(kind === "shared" || id === subject) && !bank.closed.has(kind) ? "write" : "none",
+				};
+			},
+		});
+		ends.push(
+			() => bank.manager.close(),
+			() => bank.server.stop(),
+		);
+		return bank;
+	}
+
+	/** `fetch` as the browser does it, with its cookie. */
+	readonly fetch: typeof fetch = (input, init) => {
+		const headers = new Headers(init?.headers);
+		if (this.user !== undefined) headers.set("cookie", this.user);
+		headers.set("origin", new URL(String(input)).origin);
+		return fetch(input, { ...init, headers });
+	};
+
+	/** Keys and values in the order in which they were stored. */
+	async history(scope = this.manager.shared): Promise<unknown[]> {
+		const seen: unknown[] = [];
+		const { revision } = await scope.commit(() => {});
+		if (revision === 0) return seen;
+		for await (const record of scope.changes({ from: 0 })) {
+			if (record.type === "reset") throw new Error("the log was cut");
+			for (const change of record.changes)
+				seen.push([change.key, change.type === "set" ? change.value : change.type]);
+			if (record.revision >= revision) break;
+		}
+		return seen;
+	}
+}
+
+export interface Tab {
+	readonly manager: StateManager;
+	readonly backend: RemoteBackend;
+	readonly queue: OfflineQueue;
+}
+
+/** A page, or the same after a reload: with the same store of the device. */
+export function load(
+	bank: Bank,
+	device: Backend,
+	options: Partial<RemoteOptions> = {},
+	offline: OfflineOptions = {},
+): Tab {
+	const queue = offlineQueue(device, offline);
+	const backend = remote({ url: bank.server.url, fetch: bank.fetch, offline: queue, ...options });
+	const manager = createStateManager({ backend });
+	manager.on("error", () => {});
+	ends.push(() => manager.close({ timeout: 1000 }));
+	return { manager, backend, queue };
+}
+
+/** Waits until nothing waits to be sent. */
+export const sent = ({ backend }: Tab): Promise<void> =>
+	eventually(() => expect(backend.status.pending.count).toBe(0));
