@@ -1,15 +1,19 @@
 /** The dashboard: the state, the feed, the trader and the web server, put together. */
 import { randomBytes } from "node:crypto";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createStateManager } from "@holdfast/core";
-import { createAdaptorServer } from "@hono/node-server";
+import { nodeHandler } from "@holdfast/core/server";
+import { getRequestListener } from "@hono/node-server";
 import { openBackend } from "./backend.ts";
 import { index } from "./datasets.ts";
 import { ingest } from "./ingest.ts";
 import { lead } from "./leader.ts";
 import type { Options } from "./options.ts";
 import { loadPage } from "./page-files.ts";
+import { makePageState } from "./page-state.ts";
 import { makeRoutes } from "./routes.ts";
+import { Sessions } from "./sessions.ts";
 import { type Manager, type Shared, state } from "./state.ts";
 import { trade } from "./trader.ts";
 
@@ -39,8 +43,6 @@ export async function startDashboard(options: Options): Promise<Dashboard> {
 
 	const closing = new AbortController();
 	const { signal } = closing;
-	const live = shared.mirror("**", { signal });
-	await live.ready;
 	const desk = {
 		...options,
 		symbol: index,
@@ -55,8 +57,14 @@ export async function startDashboard(options: Options): Promise<Dashboard> {
 		lead(shared, "trader", signal, (lease, until) => trade(shared, desk, lease, until)),
 	];
 
-	const routes = makeRoutes({ manager, live, secret, page, traded: index, closing: signal });
-	const server = createAdaptorServer({ fetch: routes.fetch });
+	const sessions = new Sessions(manager, secret);
+	const pageState = makePageState(manager, sessions, signal);
+	const answerState = nodeHandler(pageState);
+	const answer = getRequestListener(makeRoutes({ manager, sessions, page }).fetch);
+	const server = createServer((request, response) => {
+		if (request.url?.startsWith("/state/")) answerState(request, response);
+		else void answer(request, response);
+	});
 	const listen = (port: number): Promise<void> =>
 		new Promise((resolve, reject) => {
 			server.once("error", reject);
@@ -68,9 +76,10 @@ export async function startDashboard(options: Options): Promise<Dashboard> {
 
 	async function close(): Promise<void> {
 		closing.abort();
+		await pageState.close();
 		await Promise.all(work);
 		const closed = new Promise((resolve) => server.close(resolve));
-		if ("closeAllConnections" in server) server.closeAllConnections();
+		server.closeAllConnections();
 		await closed;
 		const { unflushed } = await manager.close();
 		for (const { scope, commits } of unflushed)

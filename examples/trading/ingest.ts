@@ -211,7 +211,7 @@ class Ingest {
 				{ fence },
 			),
 		);
-		for (const pattern of ["bars/**", "equity/**", "quotes/**"] as const)
+		for (const pattern of ["bars/**", "equity/**", "trades/**", "quotes/**"] as const)
 			await this.#persist(() => shared.clear(pattern, { fence }));
 		this.#link.send({ type: "replay", from: null, pace: this.#pace() });
 	}

@@ -37,7 +37,7 @@ const Options = z
 		cash: z.coerce.number().positive().default(100_000),
 		queue: integer.min(16).max(100_000).default(512),
 		rest: z.coerce.number().min(0).max(3600).default(5),
-		secret: z.string().min(16).optional(),
+		secret: z.string().min(32).optional(),
 		help: z.boolean().default(false),
 	})
 	.refine(({ fast, slow }) => fast < slow, { error: "It must be less than --slow.", path: ["fast"] });

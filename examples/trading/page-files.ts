@@ -10,6 +10,7 @@ const built = join(here, "dist");
 /** What the page should know before its first paint, so that nothing jumps or flashes. */
 interface FirstPaint {
 	readonly user: string | undefined;
+	readonly "user-id": string | undefined;
 	readonly theme: string | undefined;
 	readonly density: string | undefined;
 }

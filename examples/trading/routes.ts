@@ -3,38 +3,20 @@ import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { secureHeaders } from "hono/secure-headers";
 import { z } from "zod";
-import { Speed } from "./pace.ts";
+import { Pace } from "./pace.ts";
 import type { Page } from "./page-files.ts";
-import { type Live, push } from "./push.ts";
-import { Sessions, SignIn, type Visitor } from "./sessions.ts";
-import { type Manager, Settings } from "./state.ts";
-import type { History } from "./wire.ts";
+import { type Sessions, SignIn, type Visitor } from "./sessions.ts";
+import type { Manager } from "./state.ts";
 
 export interface RouteOptions {
 	readonly manager: Manager;
-	readonly live: Live;
-	/** Signs the cookies. */
-	readonly secret: string;
+	readonly sessions: Sessions;
 	readonly page: Page;
-	/** The symbol that is traded: its history has the account's worth with it. */
-	readonly traded: string;
-	/** Ends the streams. */
-	readonly closing: AbortSignal;
 }
 
-/** A part of the settings. Their defaults must not fill in what the page did not say. */
-const SettingsPatch = z.strictObject(
-	Object.fromEntries(
-		Object.entries(Settings.shape).map(([name, schema]) => [name, schema.unwrap().optional()]),
-	) as {
-		[K in keyof typeof Settings.shape]: z.ZodOptional<ReturnType<(typeof Settings.shape)[K]["unwrap"]>>;
-	},
-);
+const PacePatch = z.strictObject(Pace.partial().shape);
 
-const PacePatch = z.strictObject({ speed: Speed.optional(), paused: z.boolean().optional() });
-
-export function makeRoutes({ manager, live, secret, page, traded, closing }: RouteOptions): Hono {
-	const sessions = new Sessions(manager, secret);
+export function makeRoutes({ manager, sessions, page }: RouteOptions): Hono {
 	const app = new Hono();
 
 	app.use(
@@ -55,12 +37,16 @@ export function makeRoutes({ manager, live, secret, page, traded, closing }: Rou
 	app.use("/api/*", sameOrigin, bodyLimit({ maxSize: 16 * 1024 }));
 
 	app.get("/", async (c) => {
-		const visitor = await sessions.find(c);
-		if (visitor) await sessions.renew(c);
-		const settings = visitor && (await manager.user(visitor.user.id).get("settings"));
+		const visitor = await sessions.find(c.req.raw);
+		const settings = visitor && (await manager.user(visitor.id).get("settings"));
 		c.header("cache-control", "no-store");
 		return c.html(
-			page.html({ user: visitor?.user.name, theme: settings?.theme, density: settings?.density }),
+			page.html({
+				user: visitor?.name,
+				"user-id": visitor?.id,
+				theme: settings?.theme,
+				density: settings?.density,
+			}),
 		);
 	});
 	app.get("/health", (c) => {
@@ -68,83 +54,44 @@ export function makeRoutes({ manager, live, secret, page, traded, closing }: Rou
 		return c.json({ status, pending, watched }, status === "unreachable" ? 503 : 200);
 	});
 
+	app.get("/api/visitor", async (c) => {
+		c.header("cache-control", "no-store");
+		return c.json((await sessions.find(c.req.raw)) ?? null);
+	});
 	app.post("/api/sign-in", async (c) => {
 		const body = await parseBody(c, SignIn);
 		if (!body.success) return refuse(c, body.error);
-		await sessions.begin(c, body.data.name);
-		return c.body(null, 204);
+		const { visitor, cookie } = await sessions.begin(c.req.raw, body.data.name);
+		c.header("set-cookie", cookie);
+		return c.json(visitor);
 	});
 	app.post("/api/sign-out", async (c) => {
-		await sessions.end(c);
-		return c.body(null, 204);
+		c.header("set-cookie", await sessions.end(c.req.raw));
+		return c.json(null);
 	});
 
-	const signedIn =
-		(answer: (c: Context, visitor: Visitor) => Response | Promise<Response>) => async (c: Context) => {
-			const visitor = await sessions.find(c);
-			return visitor ? answer(c, visitor) : c.json({ error: "Sign in first." }, 401);
-		};
+	const signedIn = (answer: (c: Context, visitor: Visitor) => Promise<Response>) => async (c: Context) => {
+		const visitor = await sessions.find(c.req.raw);
+		return visitor ? answer(c, visitor) : c.json({ error: "Sign in first." }, 401);
+	};
 
-	app.get(
-		"/api/me",
-		signedIn((c, { user }) => c.json(user)),
-	);
-	app.get(
-		"/api/stream",
-		signedIn((c, visitor) => push(c, manager, live, visitor, closing)),
-	);
-	app.get(
-		"/api/history/:symbol",
-		signedIn(async (c) => c.json(await readHistory(manager, live, c.req.param("symbol") ?? "", traded))),
-	);
-	app.post(
-		"/api/settings",
-		signedIn(async (c, { user }) => {
-			const body = await parseBody(c, SettingsPatch);
-			if (!body.success) return refuse(c, body.error);
-			const given = Object.fromEntries(Object.entries(body.data).filter(([, value]) => value !== undefined));
-			await manager.user(user.id).update("settings", (settings) => ({ ...settings, ...given }));
-			return c.body(null, 204);
-		}),
-	);
 	app.post(
 		"/api/pace",
-		signedIn(async (c, { user }) => {
+		signedIn(async (c, { name }) => {
 			const body = await parseBody(c, PacePatch);
 			if (!body.success) return refuse(c, body.error);
 			const { speed, paused } = body.data;
-			await manager.shared.commit(async (tx) => {
+			const { revision } = await manager.shared.commit(async (tx) => {
 				const before = await tx.get("pace");
 				const pace = { speed: speed ?? before.speed, paused: paused ?? before.paused };
 				tx.set("pace", pace);
-				tx.emit("pace_changed", { ...pace, by: user.name });
+				tx.emit("pace_changed", { ...pace, by: name });
 			});
-			return c.body(null, 204);
+			return c.json({ revision });
 		}),
 	);
 	app.get("/*", (c) => page.file(c));
 	return app;
-}
-
-/** A symbol's past in this run, of one instant; the trades come from the log of facts. */
-async function readHistory(manager: Manager, live: Live, symbol: string, traded: string): Promise<History> {
-	await live.ready;
-	const { revision } = live;
-	const members = live.list();
-	const run = live.get("run") ?? 1;
-	const under = <V>(prefix: string): [string, V][] =>
-		members
-			.filter(({ key }) => key.startsWith(prefix))
-			.map(({ key, value }) => [key.slice(prefix.length), value as V]);
-	const trades: History["trades"][number][] = [];
-	for await (const { payload } of manager.shared.events.history({ type: "trade_executed" }))
-		if (payload.symbol === symbol && payload.run === run) trades.push(payload);
-	return {
-		revision,
-		bars: under(`bars/${symbol}/`),
-		equity: symbol === traded ? under("equity/") : [],
-		trades,
-	};
 }
 
 /** What may change something must come from this page: the browser says so, and other sites can't make it say so. */

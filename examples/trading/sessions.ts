@@ -1,14 +1,7 @@
-/** Who is signed in: a session's id is in a signed cookie, what it means is in the session's scope. */
-import type { Context } from "hono";
-import { deleteCookie, getSignedCookie, setSignedCookie } from "hono/cookie";
+/** Who is signed in: a signed cookie names a session, and the session's scope says what its user is called. */
+import { type CookieSessions, cookieSessions } from "@holdfast/core/server";
 import { z } from "zod";
-import type { Manager, Session } from "./state.ts";
-
-/** How long a session lives without being used. */
-const ttl = "1d";
-const ttlSeconds = 24 * 60 * 60;
-
-const cookie = "holdfast_session";
+import type { Manager } from "./state.ts";
 
 /** A name is all it takes: this is a demonstration, without passwords. */
 export const SignIn = z.object({
@@ -20,57 +13,52 @@ export const SignIn = z.object({
 		.regex(/^[\p{L}\p{N}][\p{L}\p{N} .'_-]*$/u),
 });
 
+/** Who is signed in. */
 export interface Visitor {
-	readonly session: Session;
-	readonly user: { readonly id: string; readonly name: string };
+	readonly id: string;
+	/** What to call them. */
+	readonly name: string;
 }
 
 export class Sessions {
 	readonly #manager: Manager;
-	readonly #secret: string;
+	readonly #cookies: CookieSessions;
 
 	constructor(manager: Manager, secret: string) {
 		this.#manager = manager;
-		this.#secret = secret;
+		// A demonstration is served over plain HTTP.
+		this.#cookies = cookieSessions(manager, { secret, secure: false });
 	}
 
-	/** The session of a request; `undefined` where nobody is signed in. */
-	async find(c: Context): Promise<Visitor | undefined> {
-		const id = await getSignedCookie(c, this.#secret, cookie);
-		if (!id) return undefined;
-		const session = this.#manager.session(id, { ttl });
-		const user = await session.get("user");
-		return user === undefined ? undefined : { session, user };
+	/** Whose session a request brings; `undefined` where nobody is signed in. */
+	async userOf(request: Request): Promise<string | undefined> {
+		return (await this.#cookies.of(request))?.user;
 	}
 
-	/** Begins a session; its id is new, whatever the browser had. */
-	async begin(c: Context, name: string): Promise<void> {
-		await (await this.find(c))?.session.drop();
-		const id = crypto.randomUUID();
-		const user = { id: name.normalize("NFC").toLowerCase(), name: name.normalize("NFC") };
-		await this.#manager.session(id, { ttl }).set("user", user);
-		await this.#give(c, id);
+	/** The same with the name to call them by. */
+	async find(request: Request): Promise<Visitor | undefined> {
+		const session = await this.#cookies.of(request);
+		if (session?.user === undefined) return undefined;
+		return { id: session.user, name: (await this.#manager.session(session.id).get("name")) ?? session.user };
 	}
 
-	/** Lets the cookie live as long as the session that was just used. */
-	async renew(c: Context): Promise<void> {
-		const id = await getSignedCookie(c, this.#secret, cookie);
-		if (id) await this.#give(c, id);
+	/** Begins a session, under a new id whatever the browser had. */
+	async begin(
+		request: Request,
+		given: string,
+	): Promise<{ readonly visitor: Visitor; readonly cookie: string }> {
+		const name = given.normalize("NFC");
+		const visitor = { id: name.toLowerCase(), name };
+		const { id, cookie } = await this.#cookies.login(request, visitor.id);
+		await this.#manager.session(id).set("name", name);
+		return { visitor, cookie };
 	}
 
-	/** Ends the session: every window of it is told. */
-	async end(c: Context): Promise<void> {
-		const visitor = await this.find(c);
-		await visitor?.session.drop();
-		deleteCookie(c, cookie, { path: "/" });
-	}
-
-	#give(c: Context, id: string): Promise<void> {
-		return setSignedCookie(c, cookie, id, this.#secret, {
-			httpOnly: true,
-			sameSite: "Lax",
-			path: "/",
-			maxAge: ttlSeconds,
-		});
+	/** Ends the session, and has every server of the store tell its windows; answers the cookie that takes its place. */
+	async end(request: Request): Promise<string> {
+		const user = await this.userOf(request);
+		const cookie = await this.#cookies.logout(request);
+		if (user !== undefined) await this.#manager.scope("server", "all").events.emit("signed_out", { user });
+		return cookie;
 	}
 }

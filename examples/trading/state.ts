@@ -63,7 +63,7 @@ export const Strategy = z.object({
 export type Strategy = z.infer<typeof Strategy>;
 
 /** How one user likes the page. */
-export const Settings = z.object({
+export const Settings = z.strictObject({
 	symbol: z.string().max(12).default("SP500"),
 	theme: z.enum(["system", "light", "dark"]).default("system"),
 	density: z.enum(["comfortable", "compact"]).default("comfortable"),
@@ -86,13 +86,15 @@ export const state = defineState({
 		"quotes/*": Quote,
 		"bars/*/*": Bar,
 		"positions/*": Position,
+		/** The run's trades by their day, of which the strategy makes one at most. */
+		"trades/*": Trade,
 		account: Account,
 		strategy: Strategy,
 		/** What the account was worth at each day's close. */
 		"equity/*": z.number(),
 	},
 	user: { settings: Settings.prefault({}) },
-	session: { user: z.object({ id: z.string(), name: z.string() }) },
+	session: { name: z.string() },
 	/** What the servers of one store keep to themselves: no page ever sees it. */
 	server: { cookieSecret: z.string() },
 	events: {
@@ -102,10 +104,12 @@ export const state = defineState({
 		pace_changed: Pace.extend({ by }),
 		order_placed: Order.extend({ run: z.int() }),
 		trade_executed: Trade.extend({ run: z.int() }),
+		/** Stated in the servers' own scope, so that each of them hears of it. */
+		signed_out: z.object({ user: z.string() }),
 	},
 });
 
 type Shape = typeof state.shape;
 export type Manager = StateManager<Shape>;
 export type Shared = Scope<Shape["shared"], Shape["events"]>;
-export type Session = Scope<Shape["session"], Shape["events"]>;
+export type Events = Shape["events"];

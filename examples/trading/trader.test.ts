@@ -92,7 +92,15 @@ test("money, position and the fact change in one commit", async () => {
 	await follow;
 	await stop();
 	expect(commits[0]?.sort()).toEqual(
-		["account", `equity/${day(3)}`, "order_placed", "positions/X", "strategy", "trade_executed"].sort(),
+		[
+			"account",
+			`equity/${day(3)}`,
+			"order_placed",
+			"positions/X",
+			"strategy",
+			"trade_executed",
+			`trades/${day(3)}`,
+		].sort(),
 	);
 });
 

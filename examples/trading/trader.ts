@@ -80,6 +80,7 @@ async function write(shared: Shared, desk: Desk, steps: readonly Step[], lease: 
 			for (const { date, equity, filled } of steps) {
 				tx.set(`equity/${date}`, equity);
 				if (filled === undefined) continue;
+				tx.set(`trades/${date}`, filled.trade);
 				tx.emit("order_placed", { ...filled.order, run });
 				tx.emit("trade_executed", { ...filled.trade, run });
 			}

@@ -8,7 +8,7 @@ import { index, readMarket } from "../datasets.ts";
 import { type Manager, state } from "../state.ts";
 import { childrenOf } from "./children.ts";
 import { buildPackages, type RunningDashboard, runDashboard, runDashboardIn } from "./dashboard.ts";
-import { dayOf, enter, live, setPaused } from "./page.ts";
+import { dayOf, enter, live, openMenu, setPaused } from "./page.ts";
 
 // A lock whose holder was killed runs out after 15 s.
 const takeover = { timeout: 60_000 };
@@ -87,7 +87,7 @@ describe.skipIf(!hasChromium)("two dashboards on one Redis", () => {
 		await live(second);
 		await first.locator("#watch li[data-symbol=MSFT] button").click();
 		await expect.poll(() => textOf(second, "price-title")).toBe("Microsoft");
-		await second.locator("#account-menu summary").click();
+		await openMenu(second);
 		await second.getByLabel("Dark").check();
 		await expect.poll(() => first.locator("html").getAttribute("data-theme")).toBe("dark");
 		expect(await other.locator("html").getAttribute("data-theme")).toBe("system");

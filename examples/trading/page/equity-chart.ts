@@ -1,27 +1,18 @@
 /** The chart of the account: what it is worth, against holding the index from the first day on. */
 import { AreaSeries, createChart, type IChartApi, type ISeriesApi, LineSeries } from "lightweight-charts";
+import type { Bar } from "../bar.ts";
+import { dayOf, type Member } from "./appended.ts";
 import { chartOptions } from "./chart-style.ts";
 import { readColors } from "./colors.ts";
-import type { SymbolHistory } from "./history.ts";
+import type { Chart } from "./use-chart.ts";
 
-/** It always shows the whole run, so each picture is a big one: not more than three a second, in ms. */
-const rest = 330;
+export class EquityChart implements Chart {
+	/** It always shows the whole run, so each picture is a big one. */
+	readonly rest = 330;
 
-/** What a buy at the first close would be worth. */
-export function holding(history: SymbolHistory, cash: number): number | undefined {
-	const [first, last] = [history.bars[0]?.[1].close, history.bars.at(-1)?.[1].close];
-	return first === undefined || last === undefined ? undefined : (cash * last) / first;
-}
-
-export class EquityChart {
 	readonly #chart: IChartApi;
 	readonly #worth: ISeriesApi<"Area">;
 	readonly #hold: ISeriesApi<"Line">;
-	#history: SymbolHistory | undefined;
-	#generation = -1;
-	#bars = 0;
-	#days = 0;
-	#drawn = 0;
 
 	constructor(container: HTMLElement) {
 		this.#chart = createChart(container, { autoSize: true });
@@ -35,7 +26,7 @@ export class EquityChart {
 		this.restyle();
 	}
 
-	/** Takes the theme's colours again. */
+	/** Takes the theme's colours anew. */
 	restyle(): void {
 		const colors = readColors();
 		this.#chart.applyOptions({
@@ -51,32 +42,19 @@ export class EquityChart {
 		this.#hold.applyOptions({ color: colors.quiet });
 	}
 
-	/** Draws what is new since the last time; all of it where more changed than the end. */
-	draw(history: SymbolHistory, startingCash: number): void {
-		const first = history.bars[0]?.[1].close ?? 1;
-		const held = ([time, { close }]: (typeof history.bars)[number]) => ({
-			time,
-			value: (startingCash * close) / first,
-		});
-		const worth = ([time, value]: (typeof history.equity)[number]) => ({ time, value });
-		const grown = history.equity.length > this.#days;
-		const now = performance.now();
-		const all = history !== this.#history || history.generation !== this.#generation;
-		if (!all && now - this.#drawn < rest) return;
-		this.#drawn = now;
-		if (all) {
-			this.#history = history;
-			this.#generation = history.generation;
-			this.#hold.setData(history.bars.map(held));
-			this.#worth.setData(history.equity.map(worth));
-		} else {
-			for (const bar of history.bars.slice(this.#bars)) this.#hold.update(held(bar));
-			for (const day of history.equity.slice(this.#days)) this.#worth.update(worth(day));
-			if (!grown) return;
-		}
-		this.#bars = history.bars.length;
-		this.#days = history.equity.length;
+	/** Draws both from the first day on. */
+	draw(bars: readonly Member<Bar>[], equity: readonly Member<number>[], startingCash: number): void {
+		const first = bars[0]?.value.close ?? 1;
+		this.#hold.setData(
+			bars.map((bar) => ({ time: dayOf(bar), value: (startingCash * bar.value.close) / first })),
+		);
+		this.#worth.setData(equity.map((day) => ({ time: dayOf(day), value: day.value })));
 		this.#chart.timeScale().fitContent();
+	}
+
+	/** Lets go of its element. */
+	remove(): void {
+		this.#chart.remove();
 	}
 }
 

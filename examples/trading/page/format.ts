@@ -40,3 +40,9 @@ export const formatPercent = (ratio: number, digits = 2): string => {
 
 /** The class of a gain or a loss. */
 export const toneOf = (value: number): string => (value > 0 ? "gain" : value < 0 ? "loss" : "");
+
+/** A span of time from ms, roughly. */
+export const formatAge = (ms: number): string => {
+	const seconds = Math.round(ms / 1000);
+	return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+};

@@ -14,10 +14,11 @@ import {
 import type { Bar } from "../bar.ts";
 import type { Trade } from "../broker.ts";
 import { MovingAverage } from "../moving-average.ts";
-import type { Settings, Strategy } from "../state.ts";
+import type { Settings } from "../state.ts";
+import { appended, dayOf, type Member } from "./appended.ts";
 import { chartOptions } from "./chart-style.ts";
 import { readColors } from "./colors.ts";
-import type { SymbolHistory } from "./history.ts";
+import type { Chart } from "./use-chart.ts";
 
 /** What stands above the chart: the bar under the pointer, else the last one. */
 export interface Reading {
@@ -28,11 +29,25 @@ export interface Reading {
 	readonly slow: number | undefined;
 }
 
-type View = Pick<Settings, "range" | "averages" | "volume">;
+/** What is drawn. */
+export interface Picture extends Pick<Settings, "range" | "averages" | "volume"> {
+	readonly bars: readonly Member<Bar>[];
+	/** Those of these bars. */
+	readonly trades: readonly Trade[];
+	/** The lengths of the moving averages. */
+	readonly fast: number;
+	readonly slow: number;
+	/** Told what to say above the chart. */
+	readonly read: (reading: Reading | undefined) => void;
+}
 
 const barsIn = { "6m": 126, "1y": 252, "5y": 1260 } as const;
 
-export class PriceChart {
+/** From so many new bars on, each series is given all at once: every single one costs the chart a pass through all. */
+const many = 4;
+
+export class PriceChart implements Chart {
+	readonly rest = 40;
 	readonly #chart: IChartApi;
 	readonly #candles: ISeriesApi<"Candlestick">;
 	readonly #line: ISeriesApi<"Area">;
@@ -40,20 +55,15 @@ export class PriceChart {
 	readonly #fast: ISeriesApi<"Line">;
 	readonly #slow: ISeriesApi<"Line">;
 	readonly #markers;
-	readonly #read: (reading: Reading | undefined) => void;
 	#colors = readColors();
-	#history: SymbolHistory | undefined;
-	#generation = -1;
-	#drawn = 0;
-	#marked = 0;
-	#averages: { date: string; fast: number | undefined; slow: number | undefined }[] = [];
+	#bars: readonly Member<Bar>[] = [];
+	#averages: { readonly fast: number | undefined; readonly slow: number | undefined }[] = [];
 	#fastAverage = new MovingAverage(1);
 	#slowAverage = new MovingAverage(1);
-	#view: View | undefined;
+	#picture: Picture | undefined;
 	#pointed: string | undefined;
 
-	constructor(container: HTMLElement, read: (reading: Reading | undefined) => void) {
-		this.#read = read;
+	constructor(container: HTMLElement) {
 		this.#chart = createChart(container, { autoSize: true });
 		const quietLine = {
 			priceLineVisible: false,
@@ -75,7 +85,7 @@ export class PriceChart {
 		this.restyle();
 	}
 
-	/** Takes the theme's colours again. */
+	/** Takes the theme's colours anew. */
 	restyle(): void {
 		const colors = readColors();
 		this.#colors = colors;
@@ -93,65 +103,94 @@ export class PriceChart {
 		});
 		this.#fast.applyOptions({ color: colors.fast });
 		this.#slow.applyOptions({ color: colors.slow });
-		this.#generation = -1;
+		this.#setVolume();
+		this.#mark();
 	}
 
 	/** Draws what is new since the last time; all of it where more changed than the end. */
-	draw(history: SymbolHistory, strategy: Strategy | undefined, view: View): void {
-		const [fast, slow] = [strategy?.fastLength ?? 20, strategy?.slowLength ?? 50];
-		const all =
-			history !== this.#history ||
-			history.generation !== this.#generation ||
-			fast !== this.#fastAverage.length ||
-			slow !== this.#slowAverage.length;
-		if (all) {
-			this.#history = history;
-			this.#generation = history.generation;
-			[this.#drawn, this.#marked, this.#averages] = [0, -1, []];
-			this.#fastAverage = new MovingAverage(fast);
-			this.#slowAverage = new MovingAverage(slow);
-		}
-		const fresh = history.bars.slice(this.#drawn);
-		const from = this.#averages.length;
-		for (const [date, { close }] of fresh)
-			this.#averages.push({ date, fast: this.#fastAverage.push(close), slow: this.#slowAverage.push(close) });
-		if (all) this.#drawAll(history);
-		else for (const [i, [date, bar]] of fresh.entries()) this.#append(date, bar, from + i);
-		this.#drawn = history.bars.length;
-		this.#mark(history.trades);
-		this.#look(view, all, fresh.length > 0);
+	draw(picture: Picture): void {
+		const before = this.#picture;
+		this.#picture = picture;
+		const isBegun = this.#bars.length > 0 && this.#grow(picture);
+		if (!isBegun) this.#begin(picture);
+		if (!isBegun || picture.trades.length !== before?.trades.length) this.#mark();
+		this.#volume.applyOptions({ visible: picture.volume });
+		this.#fast.applyOptions({ visible: picture.averages });
+		this.#slow.applyOptions({ visible: picture.averages });
+		if (picture.range === "all") this.#chart.timeScale().fitContent();
+		else if (!isBegun || picture.range !== before?.range) this.#look(barsIn[picture.range]);
 		this.#tell();
 	}
 
-	#drawAll({ bars }: SymbolHistory): void {
-		const daily = bars[0]?.[1].open !== undefined;
-		this.#candles.setData(daily ? bars.map(([date, bar]) => candle(date, bar)) : []);
-		this.#line.setData(daily ? [] : bars.map(([time, { close }]) => ({ time, value: close })));
-		this.#volume.setData(bars.flatMap(([date, bar]) => this.#volumeOf(date, bar) ?? []));
-		this.#fast.setData(this.#averages.flatMap(({ date, fast }) => point(date, fast) ?? []));
-		this.#slow.setData(this.#averages.flatMap(({ date, slow }) => point(date, slow) ?? []));
+	/** Lets go of its element. */
+	remove(): void {
+		this.#chart.remove();
 	}
 
-	#append(date: string, bar: Bar, index: number): void {
-		if (bar.open === undefined) this.#line.update({ time: date, value: bar.close });
-		else this.#candles.update(candle(date, bar));
-		const volume = this.#volumeOf(date, bar);
+	/** Draws what was appended; `false` where it is not so. */
+	#grow({ bars, fast, slow }: Picture): boolean {
+		const fresh = appended(this.#bars, bars);
+		if (fresh === undefined || fast !== this.#fastAverage.length || slow !== this.#slowAverage.length)
+			return false;
+		this.#bars = bars;
+		for (const bar of fresh) this.#average(bar);
+		if (fresh.length > many) this.#setAll();
+		else for (const [i, bar] of fresh.entries()) this.#append(bar, bars.length - fresh.length + i);
+		return true;
+	}
+
+	#begin({ bars, fast, slow }: Picture): void {
+		this.#bars = bars;
+		this.#fastAverage = new MovingAverage(fast);
+		this.#slowAverage = new MovingAverage(slow);
+		this.#averages = [];
+		for (const bar of bars) this.#average(bar);
+		this.#setAll();
+	}
+
+	#average({ value: { close } }: Member<Bar>): void {
+		this.#averages.push({ fast: this.#fastAverage.push(close), slow: this.#slowAverage.push(close) });
+	}
+
+	/** Whether the bars are those of days; months have a price alone. */
+	get #isDaily(): boolean {
+		return this.#bars[0]?.value.open !== undefined;
+	}
+
+	#setAll(): void {
+		const bars = this.#bars;
+		this.#candles.setData(this.#isDaily ? bars.map(candle) : []);
+		this.#line.setData(this.#isDaily ? [] : bars.map((bar) => point(bar, bar.value.close)));
+		this.#setVolume();
+		const line = (which: "fast" | "slow") =>
+			bars.flatMap((bar, i) => pointIf(bar, this.#averages[i]?.[which]) ?? []);
+		this.#fast.setData(line("fast"));
+		this.#slow.setData(line("slow"));
+	}
+
+	#setVolume(): void {
+		this.#volume.setData(this.#bars.flatMap((bar) => this.#volumeOf(bar) ?? []));
+	}
+
+	#append(bar: Member<Bar>, index: number): void {
+		if (this.#isDaily) this.#candles.update(candle(bar));
+		else this.#line.update(point(bar, bar.value.close));
+		const volume = this.#volumeOf(bar);
 		if (volume !== undefined) this.#volume.update(volume);
-		const [fast, slow] = [point(date, this.#averages[index]?.fast), point(date, this.#averages[index]?.slow)];
-		if (fast !== undefined) this.#fast.update(fast);
-		if (slow !== undefined) this.#slow.update(slow);
+		const { fast, slow } = this.#averages[index] ?? {};
+		if (fast !== undefined) this.#fast.update(point(bar, fast));
+		if (slow !== undefined) this.#slow.update(point(bar, slow));
 	}
 
-	#volumeOf(time: string, { open, close, volume }: Bar) {
+	#volumeOf(bar: Member<Bar>) {
+		const { open, close, volume } = bar.value;
 		if (volume === undefined || open === undefined) return undefined;
-		return { time, value: volume, color: this.#colors[close >= open ? "gain-faint" : "loss-faint"] };
+		return { ...point(bar, volume), color: this.#colors[close >= open ? "gain-faint" : "loss-faint"] };
 	}
 
-	#mark(trades: readonly Trade[]): void {
-		if (trades.length === this.#marked) return;
-		this.#marked = trades.length;
+	#mark(): void {
 		this.#markers.setMarkers(
-			trades.map(({ date, side }) => {
+			(this.#picture?.trades ?? []).map(({ date, side }) => {
 				const buys = side === "buy";
 				return {
 					time: date,
@@ -163,21 +202,11 @@ export class PriceChart {
 		);
 	}
 
-	#look(view: View, all: boolean, grown: boolean): void {
-		const ranged = all || view.range !== this.#view?.range;
-		this.#volume.applyOptions({ visible: view.volume });
-		this.#fast.applyOptions({ visible: view.averages });
-		this.#slow.applyOptions({ visible: view.averages });
-		this.#view = { ...view };
-		if (view.range === "all") {
-			if (ranged || grown) this.#chart.timeScale().fitContent();
-		} else if (ranged) {
-			const monthly = this.#history?.bars[0]?.[1].open === undefined;
-			const shown = Math.round(barsIn[view.range] / (monthly ? 21 : 1));
-			this.#chart
-				.timeScale()
-				.setVisibleLogicalRange({ from: this.#drawn - shown, to: this.#drawn + shown * 0.04 });
-		}
+	/** Shows the last so many days. */
+	#look(days: number): void {
+		const shown = Math.round(days / (this.#isDaily ? 1 : 21));
+		const end = this.#bars.length;
+		this.#chart.timeScale().setVisibleLogicalRange({ from: end - shown, to: end + shown * 0.04 });
 	}
 
 	#point({ time }: MouseEventParams<Time>): void {
@@ -186,26 +215,26 @@ export class PriceChart {
 	}
 
 	#tell(): void {
-		const bars = this.#history?.bars ?? [];
-		const pointed = this.#pointed === undefined ? -1 : bars.findIndex(([date]) => date === this.#pointed);
+		const bars = this.#bars;
+		const pointed = this.#pointed === undefined ? -1 : bars.findIndex((bar) => dayOf(bar) === this.#pointed);
 		const at = pointed < 0 ? bars.length - 1 : pointed;
 		const found = bars[at];
-		if (found === undefined) {
-			this.#read(undefined);
-			return;
-		}
-		const { fast, slow } = this.#averages[at] ?? {};
-		this.#read({ date: found[0], bar: found[1], before: bars[at - 1]?.[1], fast, slow });
+		this.#picture?.read(
+			found && { date: dayOf(found), bar: found.value, before: bars[at - 1]?.value, ...this.#averagesAt(at) },
+		);
+	}
+
+	#averagesAt(index: number): Pick<Reading, "fast" | "slow"> {
+		return this.#averages[index] ?? { fast: undefined, slow: undefined };
 	}
 }
 
-const candle = (time: string, { open = 0, high = 0, low = 0, close }: Bar) => ({
-	time,
-	open,
-	high,
-	low,
-	close,
-});
+const point = (bar: Member<Bar>, value: number) => ({ time: dayOf(bar), value });
 
-const point = (time: string, value: number | undefined) =>
-	value === undefined ? undefined : { time, value };
+const pointIf = (bar: Member<Bar>, value: number | undefined) =>
+	value === undefined ? undefined : point(bar, value);
+
+function candle(bar: Member<Bar>) {
+	const { open = 0, high = 0, low = 0, close } = bar.value;
+	return { time: dayOf(bar), open, high, low, close };
+}

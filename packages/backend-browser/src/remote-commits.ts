@@ -39,7 +39,9 @@ const nameOf = ({ scope, writer, sequence }: Batch): string => `${scope} ${write
 /** The commits of one backend. */
 export class Commits {
 	readonly #parts: CommitParts;
-	readonly #waiting = new Set<Waiting>();
+	/** What waits to be written: not a batch without commits, which only sweeps. */
+	readonly #writing = new Set<Waiting>();
+	#unwritten = 0;
 	/** As whom a batch was sent whose answer was lost: as somebody else it would be another one, and could be applied twice. */
 	readonly #unanswered = new Map<string, number>();
 	#gathered: Waiting[] = [];
@@ -61,20 +63,22 @@ export class Commits {
 			text: JSON.stringify(encodeBatch(batch)),
 			since: this.#parts.clock.now(),
 			resolve: (answer) => {
-				this.#waiting.delete(waiting);
-				this.#count();
+				if (this.#writing.delete(waiting)) this.#count(-batch.commits.length);
 				resolve(answer);
 			},
 		};
-		this.#waiting.add(waiting);
-		this.#count();
+		if (batch.commits.length > 0) {
+			this.#writing.add(waiting);
+			this.#count(batch.commits.length);
+		}
 		if (this.#gathered.push(waiting) === 1) queueMicrotask(() => this.#flush());
 		return promise;
 	}
 
-	#count(): void {
-		const [first] = this.#waiting;
-		this.#parts.status.waits(this.#waiting.size, first?.since ?? null);
+	#count(more: number): void {
+		const [first] = this.#writing;
+		this.#unwritten += more;
+		this.#parts.status.waits(this.#unwritten, first?.since ?? null);
 	}
 
 	#flush(): void {

@@ -347,10 +347,29 @@ describe("the status", () => {
 		await Promise.all([manager.shared.set("a", 1), manager.user("ada").set("a", 1)]);
 		expect(Math.max(...counts)).toBe(2);
 		expect(status.pending).toEqual({ count: 0, oldest: null });
+		// Commits of one scope go out together, and are several all the same.
+		counts.length = 0;
+		await Promise.all(["a", "b", "c"].map((key) => manager.shared.set(key, 2)));
+		expect(Math.max(...counts)).toBe(3);
+		// What sweeps writes nothing of the application's.
+		counts.length = 0;
+		const keep = { changes: { count: 1, age: 1000 }, events: { count: 1, age: 1000 } };
+		const sweep = {
+			scope: "default/shared",
+			writer: "0".repeat(32),
+			sequence: 1,
+			until: Date.now() + 30_000,
+			floor: 0,
+			step: 1,
+			commits: [],
+			keep,
+		};
+		expect(await Promise.all(backend.commit([sweep]))).toMatchObject([{ outcomes: [] }]);
+		expect(counts).toEqual([]);
 		stop();
 		unsubscribe();
 		told.length = 0;
-		await manager.shared.set("a", 2);
+		await manager.shared.set("a", 3);
 		expect(told).toEqual([]);
 	});
 });

@@ -1,6 +1,6 @@
+import { hasPostgres, PostgresServer } from "@holdfast/test-servers/postgres-server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { binaryArray, type ElementType } from "./postgres-array.js";
-import { hasPostgres, PostgresServer } from "./postgres-server.js";
 
 describe.skipIf(!hasPostgres())("arrays in binary come back as they were", () => {
 	let server: PostgresServer;

@@ -1,6 +1,7 @@
 /** How the bars come from the feed's process to the page, in figures. */
+import { Fragment, type ReactNode } from "react";
 import type { Pipeline } from "../state.ts";
-import { byId, element, setText } from "./element.ts";
+import { useEntry } from "./bindings.ts";
 import { formatCount, none } from "./format.ts";
 
 const rows: readonly (readonly [name: string, text: (pipeline: Pipeline) => string])[] = [
@@ -9,19 +10,23 @@ const rows: readonly (readonly [name: string, text: (pipeline: Pipeline) => stri
 	["Commits", ({ commits }) => formatCount(commits)],
 	["Queue", ({ waiting, capacity }) => `${waiting} of ${formatCount(capacity)}`],
 	["Queue at most", ({ peak }) => formatCount(peak)],
-	["Coalesced at the bound", ({ coalesced }) => formatCount(coalesced)],
+	["Coalesced", ({ coalesced }) => formatCount(coalesced)],
 	["Feed to store", ({ latency }) => (latency === null ? none : `${formatCount(latency)} ms`)],
 ];
 
-export class PipelinePanel {
-	readonly #values = rows.map(([name, text]) => {
-		const value = element("dd", {}, none);
-		byId("pipeline").append(element("dt", {}, name), value);
-		return { value, text };
-	});
-
-	draw(pipeline: Pipeline | undefined): void {
-		if (pipeline === undefined) return;
-		for (const { value, text } of this.#values) setText(value, text(pipeline));
-	}
+export function PipelinePanel(): ReactNode {
+	const pipeline = useEntry("shared", "pipeline");
+	return (
+		<section className="panel pipeline" aria-labelledby="pipeline-title">
+			<h2 id="pipeline-title">From the feed to here</h2>
+			<dl id="pipeline" data-sent-at={pipeline?.sentAt}>
+				{rows.map(([name, text]) => (
+					<Fragment key={name}>
+						<dt>{name}</dt>
+						<dd>{pipeline === undefined ? none : text(pipeline)}</dd>
+					</Fragment>
+				))}
+			</dl>
+		</section>
+	);
 }

@@ -1,0 +1,63 @@
+/** Changes that are on their way to the server, and what becomes of them. */
+import { isHoldfastError } from "@holdfast/core";
+import {
+	createContext,
+	type ReactNode,
+	startTransition,
+	use,
+	useCallback,
+	useEffect,
+	useOptimistic,
+	useState,
+} from "react";
+
+const FailedContext = createContext<(error: unknown) => void>(console.error);
+
+/** How long a failure is read, in ms. */
+const shownFor = 6000;
+
+/** What stands between: a commit that was not sent, or a fetch that failed. */
+const isOutOfReach = (error: unknown): boolean =>
+	isHoldfastError(error, "unavailable") || error instanceof TypeError;
+
+const reasonOf = (error: unknown): string => {
+	if (isOutOfReach(error)) return "The server is out of reach";
+	return error instanceof Error ? error.message : String(error);
+};
+
+/** Tells of the changes under it that failed. */
+export function Failures({ children }: { readonly children: ReactNode }): ReactNode {
+	const [failure, setFailure] = useState<{ readonly reason: string }>();
+	const failed = useCallback((error: unknown) => setFailure({ reason: reasonOf(error) }), []);
+	useEffect(() => {
+		if (failure === undefined) return;
+		const timer = setTimeout(() => setFailure(undefined), shownFor);
+		return () => clearTimeout(timer);
+	}, [failure]);
+	return (
+		<FailedContext value={failed}>
+			{children}
+			<p className="failure" role="alert">
+				{failure && `${failure.reason}: this was not changed.`}
+			</p>
+		</FailedContext>
+	);
+}
+
+/**
+ * A value as its control shows it: what was chosen stands at once, and goes back if `store` fails. Everything else on the page shows what is
+ * stored.
+ */
+export function useChange<Value extends string | boolean>(
+	stored: Value,
+	store: (value: Value) => Promise<unknown>,
+): [shown: Value, change: (value: Value) => void] {
+	const failed = use(FailedContext);
+	const [shown, show] = useOptimistic(stored);
+	const change = (value: Value): void =>
+		startTransition(async () => {
+			show(value);
+			await store(value).catch(failed);
+		});
+	return [shown, change];
+}

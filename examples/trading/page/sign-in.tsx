@@ -1,0 +1,39 @@
+/** Asks who is there. */
+import { type ReactNode, useActionState } from "react";
+import type { Visitor } from "../sessions.ts";
+import { signIn } from "./commands.ts";
+import icon from "./icon.svg";
+
+export function SignIn({ signedIn }: { readonly signedIn: (visitor: Visitor) => void }): ReactNode {
+	const [refusal, submit, isBusy] = useActionState(async (_: string, form: FormData) => {
+		try {
+			signedIn(await signIn(String(form.get("name"))));
+			return "";
+		} catch (error) {
+			return (error as Error).message;
+		}
+	}, "");
+	return (
+		<section className="sign-in" aria-labelledby="sign-in-title">
+			<form className="panel" action={submit}>
+				<img src={icon} alt="" width="44" height="44" />
+				<h1 id="sign-in-title">Holdfast Trading</h1>
+				<p>
+					A moving-average strategy trades the S&amp;P 500 in a replay of 2000–2020. Open it in two windows.
+				</p>
+				<label htmlFor="name">Your name</label>
+				{/* biome-ignore lint/a11y/noAutofocus: the form is all that the page has */}
+				<input id="name" name="name" autoComplete="username" maxLength={40} required autoFocus />
+				<p className="error" role="alert">
+					{refusal}
+				</p>
+				<button className="primary" type="submit" disabled={isBusy}>
+					Sign in
+				</button>
+				<p className="note">
+					A demonstration: no password, simulated money, and no data of yours leaves this server.
+				</p>
+			</form>
+		</section>
+	);
+}
