@@ -105,7 +105,7 @@ describe("sending", { timeout: 120_000 }, () => {
 			throw new TypeError("Failed to fetch");
 		};
 		const device = memory();
-		const options = { url: proxy.url.replace("redis:", "http:"), fetch: losing };
+		const options = { url: `http://127.0.0.1:${proxy.port}`, fetch: losing };
 		let lost = 0;
 		const before = load(bank, device, options);
 		await before.manager.shared.get("sum");
