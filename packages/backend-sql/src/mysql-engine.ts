@@ -21,6 +21,7 @@ export const mysqlEngine: Engine = {
 	quote: "`",
 	text: (column) => column,
 	placeholder: () => "?",
+	// MySQL has deprecated values() for an alias of the row, which MariaDB does not know.
 	onConflict: (keys, updated) =>
 		`on duplicate key update ${(updated.length === 0 ? keys : updated)
 			.map((column) =>
