@@ -1,4 +1,4 @@
-/** Pools that are given, connections that cannot listen, and the views of the documentation. */
+/** Pools that are given, and the views of the documentation. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createStateManager } from "@holdfast/core";
@@ -8,7 +8,6 @@ import { CompiledQuery, Kysely, MysqlDialect, PostgresDialect } from "kysely";
 import mysql from "mysql2";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { DeafPooler } from "./deaf-pooler.js";
 import { sql } from "./sql.js";
 
 /** The statement of the documentation that makes a view in this database. */
@@ -75,27 +74,6 @@ describe.skipIf(!hasPostgres())("Postgres", () => {
 		await manager.shared.set("a", 1);
 		await manager.close();
 		expect(pool.ended).toBe(true);
-	});
-
-	test("behind a pooler that swallows notifications it polls, and says so", { timeout: 60_000 }, async () => {
-		const pooler = await DeafPooler.to(Number(new URL(server.url).port));
-		onTestFinished(() => pooler.close());
-		const pooled = new URL(server.url);
-		pooled.port = String(pooler.port);
-		const watcher = createStateManager({ backend: sql(pooled.href) });
-		const writer = createStateManager({ backend: sql(server.url) });
-		onTestFinished(async () => void (await Promise.all([watcher.close(), writer.close()])));
-		const told = Promise.withResolvers<Error>();
-		watcher.on("error", told.resolve);
-		const heard = Promise.withResolvers<unknown>();
-		const watching = watcher.shared.subscribe("n", ({ value }) => heard.resolve(value));
-		await watching.ready;
-		await writer.shared.set("n", 7);
-		expect(await heard.promise).toBe(7);
-		const problem = await told.promise;
-		expect(problem).toMatchObject({ code: "failed" });
-		expect(problem.message).toContain("found by polling");
-		expect(pooler.swallowed).toBeGreaterThan(0);
 	});
 
 	test("where it can listen it says nothing", async () => {

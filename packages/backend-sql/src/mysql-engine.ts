@@ -22,6 +22,7 @@ export const mysqlEngine: Engine = {
 	text: (column) => column,
 	lookUp: (join, table, name, condition) => `${join} {${table}} ${name} on ${condition}`,
 	placeholder: () => "?",
+	// MySQL has deprecated values() for an alias of the row, which MariaDB does not know.
 	onConflict: (keys, updated) =>
 		`on duplicate key update ${(updated.length === 0 ? keys : updated)
 			.map((column) =>

@@ -104,8 +104,8 @@ export class Listener {
 		try {
 			await client.connect();
 			await client.query(`listen "${this.#channel}"`);
-			// A pooler that hands out another connection for each statement drops LISTEN without a word.
-			await this.#probe(client);
+			// A pooler that hands out another connection for each transaction drops LISTEN without a word.
+			await this.#probe();
 			if (this.#client !== client) return;
 			this.#failures = 0;
 			this.#heard?.listening(true);
@@ -118,20 +118,20 @@ export class Listener {
 		}
 	}
 
-	/** Sends a hint to ourselves, which must come back. */
-	async #probe(client: Client): Promise<void> {
+	/**
+	 * Sends a hint to ourselves, which must come back. By another connection, as all hints come: on its own one, a pooler that shares
+	 * connections by transaction may happen to deliver it, and no other.
+	 */
+	async #probe(): Promise<void> {
+		const { promise: echo, resolve: heard } = Promise.withResolvers<void>();
+		this.#echo = heard;
 		let timer: ReturnType<typeof setTimeout> | undefined;
-		const heard = new Promise<void>((resolve, reject) => {
-			this.#echo = resolve;
-			timer = setTimeout(() => reject(new Deaf("no notification came back")), deafAfter);
-		});
-		heard.catch(() => {});
 		try {
-			await Promise.race([
-				client.query("select pg_notify($1, $2)", [this.#channel, `${this.#self} echo`]),
-				heard,
-			]);
-			await heard;
+			await this.#pool.query("select pg_notify($1, $2)", [this.#channel, `${this.#self} echo`]);
+			const deaf = new Promise<never>((_, reject) => {
+				timer = setTimeout(() => reject(new Deaf("no notification came back")), deafAfter);
+			});
+			await Promise.race([echo, deaf]);
 		} finally {
 			clearTimeout(timer);
 			this.#echo = undefined;
@@ -142,7 +142,7 @@ export class Listener {
 	#beat(client: Client, lost: () => void): void {
 		this.#timer = setTimeout(() => {
 			this.#timer = undefined;
-			this.#probe(client).then(() => this.#client === client && this.#beat(client, lost), lost);
+			this.#probe().then(() => this.#client === client && this.#beat(client, lost), lost);
 		}, beatEvery);
 		this.#timer.unref();
 	}

@@ -34,10 +34,11 @@ export class PostgresStore implements Store {
 
 	async read<T>(steps: Steps<T>): Promise<T> {
 		const one = async (statement: Statement): Promise<readonly Row[]> => {
+			const config = this.#config(statement);
 			try {
-				return (await this.#pool.query(this.#config(statement))).rows;
+				return (await this.#pool.query(config)).rows;
 			} catch (error) {
-				if (!this.#prepares || !forgotten.test(codeOf(error))) throw error;
+				if (config.name === undefined || !forgotten.test(codeOf(error))) throw error;
 				this.#prepares = false;
 				return (await this.#pool.query(this.#config(statement))).rows;
 			}

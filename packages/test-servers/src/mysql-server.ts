@@ -32,6 +32,12 @@ function initialise(server: ServerProcess, data: string): void {
 	server.call(script, ["--no-defaults", data, "--auth-root-authentication-method=normal", "--skip-test-db"]);
 }
 
+// MySQL has a second protocol, on a port that only one server can have, and wants a folder for files that it exports.
+const own = {
+	MariaDB: ["--innodb-log-file-size=16M"],
+	MySQL: ["--innodb-redo-log-capacity=16M", "--mysqlx=OFF", "--secure-file-priv="],
+};
+
 const beginning = [
 	"create user holdfast@'%' identified by 'holdfast';",
 	"grant all on *.* to holdfast@'%';",
@@ -95,7 +101,7 @@ export class MysqlServer {
 				...["--no-defaults", this.#data, `--port=${this.#port}`, "--bind-address=127.0.0.1"],
 				...[`--socket=${join(folder, "socket")}`, `--pid-file=${join(folder, "pid")}`],
 				// Names are not looked up, and the log is small: a test's server starts often.
-				...["--max-connections=300", "--skip-name-resolve", "--innodb-log-file-size=16M"],
+				...["--max-connections=300", "--skip-name-resolve", ...own[mysqlName()]],
 				// What a killed process had written is in the system's hands: only a loss of power needs the disk to be synced.
 				"--innodb-flush-method=nosync",
 				...more,

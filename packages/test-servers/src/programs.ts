@@ -41,6 +41,11 @@ export const programs = {
 		],
 		variable: "HOLDFAST_POSTGRES_SERVER",
 	},
+	pgbouncer: {
+		neededBy: "the tests of the SQL backend",
+		packages: ["pgbouncer"],
+		candidates: ["pgbouncer", "/usr/sbin/pgbouncer"],
+	},
 	mariadb: {
 		neededBy: "the tests of the SQL backend",
 		packages: ["mariadb-server"],

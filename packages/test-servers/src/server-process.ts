@@ -39,7 +39,7 @@ export class ServerProcess {
 	/** Starts the server, and waits until it answers; throws with what it printed if it does not. */
 	async start(program: string, args: readonly string[], answers: () => Promise<unknown>): Promise<void> {
 		let server = this.#spawn(program, args);
-		const until = performance.now() + 60_000;
+		const until = performance.now() + 45_000;
 		for (;;)
 			try {
 				await answers();
