@@ -173,7 +173,7 @@ export function parseEntry(key: string, raw: string): Entry {
 	};
 }
 
-/** The field of a scope's hash that holds its head, the head of its events, its next deadline, more where it is not plain, and what it keeps. */
+/** The field of a scope's hash that holds its head, the head of its events, its next deadline, and more where it is not plain. */
 export const stateField = '"s';
 
 /** A read, as the fields of the scope's hash tell it a moment before `now`; `undefined` where a deadline has passed by then. */
@@ -182,8 +182,7 @@ export function parseRead(
 	[state, ...found]: readonly (string | null)[],
 	now: number,
 ): ReadAnswer | undefined {
-	const [head = 0, , next = 0, , deadline = 0, sealed = 0] =
-		state?.split("|")[0]?.split(" ").map(Number) ?? [];
+	const [head = 0, , next = 0, , deadline = 0, sealed = 0] = state?.split(" ").map(Number) ?? [];
 	if (deadline > 0 && deadline <= now && sealed === 0) return undefined;
 	const entries: (Entry | null)[] = [];
 	for (const [i, key] of keys.entries()) {
