@@ -120,19 +120,23 @@ export function pushBatch(args: Argument[], batch: Batch): void {
 const scopesAtOnce = 32;
 const mutationsAtOnce = 64;
 
-/** Batches in order, those together that one run of the commit script does: not so many that others wait for it. */
+// A sweep may be of a thousand entries.
+const weightOf = ({ commits }: Batch): number =>
+	commits.length === 0 ? mutationsAtOnce : commits.reduce((sum, commit) => sum + commit.do.length, 0);
+
+/** Batches in order, those together that one run of the commit script does: not so many that others wait long for it. */
 export function packed(batches: readonly Batch[]): Batch[][] {
 	const packs: Batch[][] = [];
 	let room = 0;
 	for (const batch of batches) {
-		const mutations = batch.commits.reduce((sum, commit) => sum + commit.do.length, 0);
+		const weight = weightOf(batch);
 		const last = packs.at(-1);
-		if (last !== undefined && last.length < scopesAtOnce && mutations <= room) {
+		if (last !== undefined && last.length < scopesAtOnce && weight <= room) {
 			last.push(batch);
-			room -= mutations;
+			room -= weight;
 		} else {
 			packs.push([batch]);
-			room = mutationsAtOnce - mutations;
+			room = mutationsAtOnce - weight;
 		}
 	}
 	return packs;
