@@ -50,12 +50,12 @@ function mutationArguments(mutation: Mutation): Argument[] {
 }
 
 /** What a record says of a commit beside what it did. The origin is not said twice, and not at all where it is the writer, see the commit script. */
-function about({ id, origin = "", metadata, quiet }: Commit, writer: string): string {
+function about({ id, origin = "", metadata, quiet }: Commit, writer: string | undefined): string {
 	const isOwn = origin !== "" && id.startsWith(origin);
 	const idText = isOwn ? `[${JSON.stringify(id.slice(origin.length))}]` : JSON.stringify(id);
 	const metadataText = metadata === undefined ? "null" : JSON.stringify(metadata);
 	const text = `${idText},${quiet === true ? 1 : 0},${metadataText}`;
-	return isOwn && origin === writer && /^\w+$/.test(origin) ? text : `${JSON.stringify(origin)},${text}`;
+	return isOwn && origin === writer ? text : `${JSON.stringify(origin)},${text}`;
 }
 
 /** The way through the commit script: the shortest that can do all of a batch's commits. */
@@ -90,7 +90,7 @@ const wayOf = (commits: readonly Commit[]): Way => {
 	return commits.every(isPlain) ? "plain" : commits.every(isLean) ? "lean" : "long";
 };
 
-function pushCommit(args: Argument[], commit: Commit, writer: string, way: Way): void {
+function pushCommit(args: Argument[], commit: Commit, writer: string | undefined, way: Way): void {
 	args.push(about(commit, writer));
 	if (way === "plain") {
 		const { key, value } = commit.do[0] as Put;
@@ -111,7 +111,9 @@ export function pushBatch(args: Argument[], batch: Batch): void {
 	const way = wayOf(commits);
 	const start = args.length;
 	args.push("", writer);
-	for (const commit of commits) pushCommit(args, commit, writer, way);
+	// The script puts it between quotes as it is.
+	const named = /^\w+$/.test(writer) ? writer : undefined;
+	for (const commit of commits) pushCommit(args, commit, named, way);
 	// Each argument costs; all that is of a known form is one.
 	args[start] =
 		`${way} ${commits.length} ${args.length - start} ${sequence} ${Math.ceil(until)} ${floor} ${step} ${changes.count} ${changes.age} ${events.count} ${events.age}`;
