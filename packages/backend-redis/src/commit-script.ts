@@ -5,12 +5,17 @@ import { plainScript } from "./plain-script.js";
 /** How long after a batch's time its answer is remembered, in ms. */
 export const remembered = 60_000;
 
+const readFunctions = `
+local function take() at = at + 1; return ARGV[at] end
+local function number() return tonumber(take()) end
+`;
+
 /**
  * What a batch does to a scope, in Lua: the same as core's reducer, atomically on the server. Lua's `tostring` and `..` keep 14 digits of a
  * number, so numbers are formatted by hand: `%.0f` for revisions and instants, the shortest exact form for doubles.
  *
  * It takes the batches of several scopes, and the hash of each scope as a key, from whose name all its other keys follow: an empty script costs
- * more than a `SET`, and each argument a part of it.
+ * more than a `SET`, and each argument a part of it. Functions are made at each run, so those that are not always needed are made where they are.
  */
 export const commitScript = `
 local call, fmt, match, sub, byte, json, max = redis.call, string.format, string.match, string.sub, string.byte, cjson.encode, math.max
@@ -25,8 +30,6 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000) + offset
 local micros = time[1] * 1000000 + time[2] + offset * 1000
 local now_text = int(now)
 local at = 2
-local function take() at = at + 1; return ARGV[at] end
-local function number() return tonumber(take()) end
 
 -- Core's managers begin their commits' ids with what they are called themselves, as writer and as origin: that is not sent thrice.
 local function about_of(text, writer)
@@ -36,18 +39,19 @@ end
 -- When the memory of a writer may go, by the server's clock.
 local function end_of(life) return tonumber(life) - math.floor(offset) + ${remembered} end
 -- What is remembered of the last writer leaves the scope's hash: another takes its place, or the hash goes.
-local function bury(W, last_writer, life)
-  local name, memory = match(last_writer, '^(.-)\\n(.*)$')
-  call('HSET', W, name, memory)
-  call('PEXPIREAT', W, int(end_of(max(tonumber(match(memory, '\\n(%d+)')), tonumber(life)))))
+local function bury(H, W, last_writer, life)
+  local name, sequence, before = match(last_writer, '^(.*)\\n(%d+)\\n(%d+)$')
+  local about, answer = unpack(call('HMGET', H, '"i', '"a'))
+  call('HSET', W, name, sequence .. '\\n' .. before .. '\\n' .. about .. '\\n' .. answer)
+  call('PEXPIREAT', W, int(end_of(max(tonumber(before), tonumber(life)))))
 end
-${logFunctions}
 -- Appends records to the log of changes; answers how many came since it was cut to what is kept, which is not done at each commit.
 local function log(L, records, fresh, keep_text, is_same)
   local kept = tonumber(match(keep_text, '^%S+'))
   if kept > 0 then call('RPUSH', L, unpack(records)) end
   local since = fresh + #records
   if since < 64 and since < kept and is_same then return since end
+${logFunctions}
   trim(L, kept, micros - tonumber(match(keep_text, ' (%S+)')) * 1000)
   return 0
 end
@@ -63,37 +67,42 @@ local way, count, size, sequence, life, floor, step, keep_text = match(ARGV[at +
 local writer, first = ARGV[at + 2], ARGV[at + 3]
 count, size, floor, step = tonumber(count), tonumber(size), tonumber(floor), tonumber(step)
 at = start + 2
-local wanted, commits = { '"s', '"w' }, {}
+local wanted, commits = { '"s', '"w', '"k' }, nil
 if way == 'plain' then
-  for i = 1, count do wanted[i + 2] = ARGV[start + i * 3 + 1] end
+  for i = 1, count do wanted[i + 3] = ARGV[start + i * 3 + 1] end
 elseif way == 'lean' then
+${readFunctions}
 ${leanCommits}
 end
 local found = call('HMGET', H, unpack(wanted))
-local state, last_writer = found[1], found[2]
--- The last writer's sequence, time, first commit and answer stand with the scope's other fields; those of the writers before it have a key of their own.
+local state, last_writer, kept_text = found[1], found[2], found[3]
+-- The last writer's sequence, time, first commit and answer stand with the scope's other fields, which Redis keeps compact as long as none has
+-- more than 64 bytes; those of the writers before it have a key of their own.
 local is_last = last_writer and byte(last_writer, #writer + 1) == 10 and sub(last_writer, 1, #writer) == writer
 if count > 0 then
-  local memory
-  if is_last then memory = sub(last_writer, #writer + 2) else memory = call('HGET', W, writer) end
-  if memory then
-    local before, this = tonumber(match(memory, '^%d+')), tonumber(sequence)
+  local last, about, given
+  if is_last then last = match(last_writer, '^%d+', #writer + 2)
+  else
+    local memory = call('HGET', W, writer)
+    if memory then last, about, given = match(memory, '^(%d+)\\n%d+\\n(.-)\\n(.*)$') end
+  end
+  if last then
+    local before, this = tonumber(last), tonumber(sequence)
     if this < before then answer = '["superseded",' .. now_text .. ']'
     elseif this == before then
-      local about, given = match(memory, '^%d+\\n%d+\\n(.-)\\n(.*)$')
+      if is_last then about, given = unpack(call('HMGET', H, '"i', '"a')) end
       answer = about == first and given or '["conflict",' .. now_text .. ']'
     end
   end
 end
 if not answer and now > tonumber(life) then answer = '["overdue",' .. now_text .. ']' end
-local head_text, events_text, next_text, fresh, kept_text, is_plain
-if state then
-  head_text, events_text, next_text, fresh, kept_text = match(state, '^(%d+) (%d+) (%d+) (%d+)|(.*)$')
-  is_plain = head_text and (next_text == '0' or tonumber(next_text) > now)
-  kept_text = kept_text or match(state, '|(.*)$')
-end
+local head_text, events_text, next_text, fresh
+if state then head_text, events_text, next_text, fresh = match(state, '^(%d+) (%d+) (%d+) (%d+)$') end
+local is_plain = head_text and (next_text == '0' or tonumber(next_text) > now)
 ${plainScript}
 if not answer then
+${readFunctions}
+${logFunctions}
 local O, X, V = tag .. 'o:' .. scope, tag .. 'x:' .. scope, tag .. 'f:' .. scope
 local S, D, F = tag .. 'scopes', tag .. 'due', tag .. 'floor'
 local function exact(n)
@@ -189,7 +198,7 @@ for i = 1, count do
   commits[i] = commit
 end
 
-local meta = { match(state or '0 0 0 0|', '^(%d+) (%d+) (%d+) (%d+) ?(%d*) ?(%d*)|') }
+local meta = { match(state or '0 0 0 0', '^(%d+) (%d+) (%d+) (%d+) ?(%d*) ?(%d*)$') }
 local head, events_head, next_before, deadline = tonumber(meta[1]), tonumber(meta[2]), meta[3], tonumber(meta[5])
 if deadline == 0 then deadline = nil end
 local seal = meta[6] == '1' and call('HGET', H, '"seal')
@@ -264,7 +273,7 @@ end
 
 -- The scope goes; what is remembered of its writers stays.
 local function forget()
-  if last_writer then bury(W, last_writer, life) end
+  if last_writer then bury(H, W, last_writer, life) end
   last_writer = nil
   call('DEL', H, O, X, L, V)
 end
@@ -397,7 +406,7 @@ else
   end
   -- The short ways are for a state of four parts.
   local more = (over or seal) and ' ' .. int(deadline or 0) .. ' ' .. (seal and '1' or '0') or ''
-  call('HSET', H, '"s', int(head) .. ' ' .. int(events_head) .. ' ' .. next_text .. ' ' .. (#records > 0 and '0' or meta[4]) .. more .. '|' .. keep_text)
+  call('HSET', H, '"s', int(head) .. ' ' .. int(events_head) .. ' ' .. next_text .. ' ' .. (#records > 0 and '0' or meta[4]) .. more, '"k', keep_text)
   if seal then call('HSET', H, '"seal', seal) else call('HDEL', H, '"seal') end
   for _, key in ipairs({ H, O, X, L, V }) do
     if over then call('PEXPIREAT', key, int(math.max(over, tonumber(life), now + 1000) - offset))
@@ -408,12 +417,11 @@ end
 answer = '[' .. int(head) .. ',' .. now_text .. ',' .. (next_deadline and int(next_deadline) or '0')
   .. ',[' .. table.concat(outcomes, ',') .. ']]'
 if count > 0 then
-  local memory = sequence .. '\\n' .. life .. '\\n' .. first .. '\\n' .. answer
   if head > 0 or seal then
-    if last_writer and not is_last then bury(W, last_writer, life) end
-    call('HSET', H, '"w', writer .. '\\n' .. memory)
+    if last_writer and not is_last then bury(H, W, last_writer, life) end
+    call('HSET', H, '"w', writer .. '\\n' .. sequence .. '\\n' .. life, '"i', first, '"a', answer)
   else
-    call('HSET', W, writer, memory)
+    call('HSET', W, writer, sequence .. '\\n' .. life .. '\\n' .. first .. '\\n' .. answer)
     call('PEXPIREAT', W, int(end_of(life)))
   end
 end

@@ -35,13 +35,17 @@ function bucketOf(scope: ScopeId): number {
 	return (hash >>> 0) % bucketCount;
 }
 
+/** The key of a scope's entries alone: most calls need no other. */
+export const entriesKey = (prefix: string, scope: ScopeId): string =>
+	`${prefix}:{${bucketOf(scope)}}:e:${scope}`;
+
 /** The keys of a scope. What a key is for stands before the id: no id can be taken for another's key. */
 export function scopeKeys(prefix: string, scope: ScopeId): ScopeKeys {
 	const bucket = bucketOf(scope);
 	const key = (what: string): string => `${prefix}:{${bucket}}:${what}:${scope}`;
 	return {
 		...bucketKeys(prefix, bucket),
-		entries: key("e"),
+		entries: entriesKey(prefix, scope),
 		order: key("o"),
 		changes: key("c"),
 		events: key("f"),

@@ -1,5 +1,6 @@
 /** Reads the commits of the short way, and what has to be looked at for them: the keys of their conditions, and their own. */
 export const leanCommits = `
+  commits = {}
   for i = 1, count do
     local commit = { about = take(), metadata = take(), conditions = number() }
     commit.at = at
@@ -25,7 +26,7 @@ export const leanCommits = `
 export const leanScript = `
 local function take_the_short_way()
   local known, risky = {}, 0
-  for i = 3, #wanted do known[wanted[i]] = found[i] end
+  for i = 4, #wanted do known[wanted[i]] = found[i] end
   for _, commit in ipairs(commits) do
     if commit.op == 'delete' or (commit.ttl and commit.ttl >= 0 and commit.op ~= 'touch') then
       local before = parse(known[commit.key])
@@ -37,10 +38,10 @@ local function take_the_short_way()
 
   local head, outcomes, records, next_at, look = tonumber(head_text), {}, {}, tonumber(next_text), false
   -- What is written of one commit goes into the same call as the scope's own fields.
-  local fields = { '"s', '', '"w', '' }
+  local fields = { '"s', '', '"k', keep_text, '"w', '', '"i', first, '"a', '' }
   local function store(key, raw)
     known[key] = raw
-    if count == 1 then fields[5], fields[6] = key, raw else call('HSET', H, key, raw) end
+    if count == 1 then fields[11], fields[12] = key, raw else call('HSET', H, key, raw) end
   end
   -- Notes that a key has another deadline, 0 for none. The earliest has to be looked for only where it was this key's.
   local function until_when(key, before, expires)
@@ -98,7 +99,7 @@ local function take_the_short_way()
     head = revision
     return '[' .. int(revision) .. ',1' .. numbers .. ']'
   end
-  if last_writer and not is_last then bury(W, last_writer, life) end
+  if last_writer and not is_last then bury(H, W, last_writer, life) end
   for i, commit in ipairs(commits) do outcomes[i] = run(commit) end
 
   if look then next_at = tonumber(call('ZRANGE', X, 0, 0, 'WITHSCORES')[2] or 0) end
@@ -108,8 +109,8 @@ local function take_the_short_way()
   end
   answer = '[' .. int(head) .. ',' .. now_text .. ',' .. next_now .. ',[' .. table.concat(outcomes, ',') .. ']]'
   local since = #records > 0 and log(L, records, fresh, keep_text, kept_text == keep_text) or fresh
-  fields[2] = int(head) .. ' ' .. events_text .. ' ' .. next_now .. ' ' .. since .. '|' .. keep_text
-  fields[4] = writer .. '\\n' .. sequence .. '\\n' .. life .. '\\n' .. first .. '\\n' .. answer
+  fields[2] = int(head) .. ' ' .. events_text .. ' ' .. next_now .. ' ' .. since
+  fields[6], fields[10] = writer .. '\\n' .. sequence .. '\\n' .. life, answer
   call('HSET', H, unpack(fields))
   if #records > 0 then redis.pcall('PUBLISH', channel, '[' .. table.concat(records, ',') .. ']') end
 end

@@ -1,4 +1,4 @@
-/** The way to the servers: hands calls over only where there is a connection, in one write to each, and settles each in time. */
+/** The way to the servers: hands calls over only where there is a connection, together, and settles each in time. */
 import { Command, type Redis } from "ioredis";
 import { isUnsent, Unanswered } from "./failure.js";
 import type { Script } from "./script.js";
@@ -45,10 +45,10 @@ const pauses = { first: 2, longest: 100 } as const;
 const writtenAtOnce = 65_536;
 
 /**
- * What gathers commands into one write. A pipeline does it too, but makes an object with all commands as methods each time; and for one call it
+ * What gathers commands into few writes. A pipeline does it too, but makes an object with all commands as methods each time; and for one call it
  * costs more than the call.
  */
-class OneWrite {
+class Gathering {
 	readonly isPipeline = true;
 	readonly destination: { readonly redis: Redis };
 	#gathered = "";
@@ -202,15 +202,15 @@ export class Link {
 		if (isLate) this.#servers.doubt();
 	}
 
-	/** One write for all of them. */
+	/** Writes all of them together. */
 	#send(connection: Redis, calls: readonly Call[]): void {
 		this.#used(connection);
 		const { keyPrefix } = connection.options;
 		const options = { replyEncoding: "utf8", ...(keyPrefix && { keyPrefix }) } as const;
-		const write = calls.length === 1 ? undefined : new OneWrite(connection);
+		const gathering = calls.length === 1 ? undefined : new Gathering(connection);
 		const send = (name: string, args: Argument[]): Promise<unknown> => {
 			const command = new Command(name, args, options);
-			connection.sendCommand(command, write);
+			connection.sendCommand(command, gathering);
 			return command.promise;
 		};
 		for (const call of calls) {
@@ -230,7 +230,7 @@ export class Link {
 				(error) => this.#answered(call, error),
 			);
 		}
-		write?.end();
+		gathering?.end();
 	}
 
 	#answered(call: Call, error: Error | null, value?: unknown): void {

@@ -159,6 +159,25 @@ test("a client that was passed in is shared, stays open, and loses our listeners
 	expect(clients.trim().split("\n")).toHaveLength(1);
 });
 
+test("a passed client may put a prefix before all keys: watchers hear, and nothing is written beside it", async () => {
+	const client = new Redis(server.url, { keyPrefix: "app:" });
+	const admin = new Redis(server.url);
+	onTestFinished(() => {
+		client.disconnect();
+		admin.disconnect();
+	});
+	const made = createStateManager({ backend: redis({ client }) });
+	const heard = await until(made.shared, "n", 2);
+	await made.shared.set("n", 1, { ttl: "1h" });
+	await made.shared.set("n", 2);
+	await heard();
+	expect(await made.shared.get("n")).toBe(2);
+	const names = await admin.keys("*");
+	expect(names.length).toBeGreaterThan(0);
+	expect(names.filter((name) => !name.startsWith("app:hf:{"))).toEqual([]);
+	await made.close();
+});
+
 test("a passed client without a connection holds calls no longer than stated", async () => {
 	const client = new Redis(server.url);
 	client.on("error", () => {});

@@ -7,15 +7,19 @@
 export const plainScript = `
 if not answer and way == 'plain' and is_plain then
   local last, before = tonumber(head_text), head_text
-  local fields, size, born, places, outcomes, records = { '"s', '', '"w', '' }, 4, {}, {}, {}, {}
+  local fields, size, places, outcomes, records, born = { '"s', '', '"w', '', '"i', first, '"a', '' }, 8, {}, {}, {}, nil
   for i = 1, count do
     local at = start + i * 3
     local key, text = ARGV[at + 1], ARGV[at + 2]
     local place = places[key]
     -- The same key again in this batch: what counts is what was just written of it.
-    local raw = place and fields[place] or not place and found[i + 2]
+    local raw = place and fields[place] or not place and found[i + 3]
     if not place then
-      if not raw then born[#born + 1] = 0; born[#born + 1] = key end
+      if not raw then
+        born = born or {}
+        born[#born + 1] = 0
+        born[#born + 1] = key
+      end
       place = size + 2
       places[key], fields[size + 1], size = place, key, place
     end
@@ -38,12 +42,13 @@ if not answer and way == 'plain' and is_plain then
   end
   if outcomes then
     answer = '[' .. before .. ',' .. now_text .. ',' .. next_text .. ',[' .. table.concat(outcomes, ',') .. ']]'
-    fields[2] = before .. ' ' .. events_text .. ' ' .. next_text .. ' '
-      .. log(L, records, fresh, keep_text, kept_text == keep_text) .. '|' .. keep_text
-    fields[4] = writer .. '\\n' .. sequence .. '\\n' .. life .. '\\n' .. first .. '\\n' .. answer
-    if last_writer and not is_last then bury(W, last_writer, life) end
+    local is_same = kept_text == keep_text
+    fields[2] = before .. ' ' .. events_text .. ' ' .. next_text .. ' ' .. log(L, records, fresh, keep_text, is_same)
+    fields[4], fields[8] = writer .. '\\n' .. sequence .. '\\n' .. life, answer
+    if not is_same then fields[size + 1], fields[size + 2] = '"k', keep_text end
+    if last_writer and not is_last then bury(H, W, last_writer, life) end
     call('HSET', H, unpack(fields))
-    if #born > 0 then call('ZADD', tag .. 'o:' .. scope, unpack(born)) end
+    if born then call('ZADD', tag .. 'o:' .. scope, unpack(born)) end
     redis.pcall('PUBLISH', channel, '[' .. table.concat(records, ',') .. ']')
   end
 end

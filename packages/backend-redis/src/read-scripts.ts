@@ -10,8 +10,8 @@ local time, offset = call('TIME'), tonumber(ARGV[1])
 local now = time[1] * 1000 + math.floor(time[2] / 1000) + offset
 local function int(n) return fmt('%.0f', n) end
 local function expires_of(raw) return sub(raw, 17, 17) == ' ' and 0 or tonumber((match(raw, '^%d+', 34))) end
-local state = call('HGET', H, '"s') or '0 0 0 0|'
-local head, events_head, next_deadline, deadline, sealed = match(state, '^(%d+) (%d+) (%d+) %d+ ?(%d*) ?(%d*)|')
+local meta = call('HMGET', H, '"s', '"k')
+local head, events_head, next_deadline, deadline, sealed = match(meta[1] or '0 0 0 0', '^(%d+) (%d+) (%d+) %d+ ?(%d*) ?(%d*)$')
 deadline = tonumber(deadline)
 if deadline and deadline > 0 and sealed == '0' and now >= deadline then
   local latest = deadline
@@ -65,7 +65,7 @@ end
 export const logScript = `${beginning}${logFunctions}
 local after, events, limit, bytes, newest = tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
 local keep = {}
-for part in string.gmatch(match(state, '|(.*)$'), '%S+') do keep[#keep + 1] = tonumber(part) end
+for part in string.gmatch(meta[2] or '', '%S+') do keep[#keep + 1] = tonumber(part) end
 local micros = time[1] * 1000000 + time[2] + offset * 1000
 if keep[1] then trim(L, keep[events and 3 or 1], micros - keep[events and 4 or 2] * 1000) end
 local answer = { events and events_head or head, int(now), '0' }
@@ -93,15 +93,15 @@ export const dropScript = `
 local call, match, H = redis.call, string.match, KEYS[1]
 local tag, scope = match(H, '^(.-{%d+}:)e:(.*)$')
 local function key(what) return tag .. what .. ':' .. scope end
-local state, writer = unpack(call('HMGET', H, '"s', '"w'))
+local state, writer, about, answer = unpack(call('HMGET', H, '"s', '"w', '"i', '"a'))
 local head = state and tonumber(match(state, '^%d+')) or 0
 local F = tag .. 'floor'
 local floor = tonumber(call('GET', F)) or 0
 if head > floor then call('SET', F, string.format('%.0f', head)) end
 if writer then
-  local name, memory = match(writer, '^(.-)\\n(.*)$')
-  call('HSET', key('w'), name, memory)
-  call('PEXPIREAT', key('w'), string.format('%.0f', tonumber(match(memory, '\\n(%d+)')) - math.floor(tonumber(ARGV[2])) + ${remembered}))
+  local name, sequence, life = match(writer, '^(.*)\\n(%d+)\\n(%d+)$')
+  call('HSET', key('w'), name, sequence .. '\\n' .. life .. '\\n' .. about .. '\\n' .. answer)
+  call('PEXPIREAT', key('w'), string.format('%.0f', tonumber(life) - math.floor(tonumber(ARGV[2])) + ${remembered}))
 end
 call('DEL', H, key('o'), key('x'), key('c'), key('f'))
 call('ZREM', tag .. 'scopes', scope)

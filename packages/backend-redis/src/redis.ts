@@ -24,7 +24,7 @@ import { commitScript } from "./commit-script.js";
 import { connect, connectCluster, connectLike, hangUp } from "./connect.js";
 import { failureOf, isOutOfMemory, saidByServer } from "./failure.js";
 import { Inspection } from "./inspection.js";
-import { bucketCount, bucketKeys, checkedPrefix, missingKey, type ScopeKeys, scopeKeys } from "./keys.js";
+import { bucketCount, bucketKeys, checkedPrefix, entriesKey, missingKey, scopeKeys } from "./keys.js";
 import { type Ask, Link, type LinkLimits } from "./link.js";
 import { dropScript, listScript, logScript, readScript } from "./read-scripts.js";
 import { Script } from "./script.js";
@@ -54,7 +54,7 @@ export interface RedisOptions {
 	readonly connectWithin?: Duration;
 	/** How long a call that was handed over waits for its answer; a connection that says nothing for so long is given up. Default 5 s. */
 	readonly answerWithin?: Duration;
-	/** How many calls may wait for Redis (reads that go together are one more); further ones are `busy`. Default 100,000. */
+	/** How many calls may wait for Redis (reads that go together are one more, commits to up to 32 scopes that do are one); further ones are `busy`. Default 100,000. */
 	readonly unanswered?: number;
 	/** Milliseconds that are added to the server's clock, for tests of deadlines. */
 	readonly clockOffset?: () => number;
@@ -128,7 +128,7 @@ class RedisBackend implements Backend {
 		const found = this.#run([
 			...asks.map(({ scope, keys }) => ({
 				command: "hmget",
-				args: [scopeKeys(this.#prefix, scope).entries, stateField, ...keys],
+				args: [entriesKey(this.#prefix, scope), stateField, ...keys],
 			})),
 			{ command: "time", args: [] },
 		]);
@@ -297,9 +297,10 @@ class RedisBackend implements Backend {
 
 	/** The keys that scripts that write are told. */
 	#writtenKeys(scopes: readonly { readonly scope: ScopeId }[]): string[] {
-		const keys = scopes.map(({ scope }) => scopeKeys(this.#prefix, scope));
-		const written = keys.map(({ entries }) => entries);
-		return this.#clustered ? [...written, missingKey(keys[0] as ScopeKeys)] : written;
+		const written = scopes.map(({ scope }) => entriesKey(this.#prefix, scope));
+		if (this.#clustered)
+			for (const { scope } of scopes) written.push(missingKey(scopeKeys(this.#prefix, scope)));
+		return written;
 	}
 
 	#run(asks: readonly Ask[]): Promise<unknown>[] {

@@ -50,12 +50,12 @@ function mutationArguments(mutation: Mutation): Argument[] {
 }
 
 /** What a record says of a commit beside what it did. The origin is not said twice, and not at all where it is the writer, see the commit script. */
-function about({ id, origin = "", metadata, quiet }: Commit, writer: string): string {
+function about({ id, origin = "", metadata, quiet }: Commit, writer: string | undefined): string {
 	const isOwn = origin !== "" && id.startsWith(origin);
 	const idText = isOwn ? `[${JSON.stringify(id.slice(origin.length))}]` : JSON.stringify(id);
 	const metadataText = metadata === undefined ? "null" : JSON.stringify(metadata);
 	const text = `${idText},${quiet === true ? 1 : 0},${metadataText}`;
-	return isOwn && origin === writer && /^\w+$/.test(origin) ? text : `${JSON.stringify(origin)},${text}`;
+	return isOwn && origin === writer ? text : `${JSON.stringify(origin)},${text}`;
 }
 
 /** The way through the commit script: the shortest that can do all of a batch's commits. */
@@ -90,7 +90,7 @@ const wayOf = (commits: readonly Commit[]): Way => {
 	return commits.every(isPlain) ? "plain" : commits.every(isLean) ? "lean" : "long";
 };
 
-function pushCommit(args: Argument[], commit: Commit, writer: string, way: Way): void {
+function pushCommit(args: Argument[], commit: Commit, writer: string | undefined, way: Way): void {
 	args.push(about(commit, writer));
 	if (way === "plain") {
 		const { key, value } = commit.do[0] as Put;
@@ -111,7 +111,9 @@ export function pushBatch(args: Argument[], batch: Batch): void {
 	const way = wayOf(commits);
 	const start = args.length;
 	args.push("", writer);
-	for (const commit of commits) pushCommit(args, commit, writer, way);
+	// The script puts it between quotes as it is.
+	const named = /^\w+$/.test(writer) ? writer : undefined;
+	for (const commit of commits) pushCommit(args, commit, named, way);
 	// Each argument costs; all that is of a known form is one.
 	args[start] =
 		`${way} ${commits.length} ${args.length - start} ${sequence} ${Math.ceil(until)} ${floor} ${step} ${changes.count} ${changes.age} ${events.count} ${events.age}`;
@@ -120,19 +122,23 @@ export function pushBatch(args: Argument[], batch: Batch): void {
 const scopesAtOnce = 32;
 const mutationsAtOnce = 64;
 
-/** Batches in order, those together that one run of the commit script does: not so many that others wait for it. */
+// A sweep may be of a thousand entries.
+const weightOf = ({ commits }: Batch): number =>
+	commits.length === 0 ? mutationsAtOnce : commits.reduce((sum, commit) => sum + commit.do.length, 0);
+
+/** Batches in order, those together that one run of the commit script does: not so many that others wait long for it. */
 export function packed(batches: readonly Batch[]): Batch[][] {
 	const packs: Batch[][] = [];
 	let room = 0;
 	for (const batch of batches) {
-		const mutations = batch.commits.reduce((sum, commit) => sum + commit.do.length, 0);
+		const weight = weightOf(batch);
 		const last = packs.at(-1);
-		if (last !== undefined && last.length < scopesAtOnce && mutations <= room) {
+		if (last !== undefined && last.length < scopesAtOnce && weight <= room) {
 			last.push(batch);
-			room -= mutations;
+			room -= weight;
 		} else {
 			packs.push([batch]);
-			room = mutationsAtOnce - mutations;
+			room = mutationsAtOnce - weight;
 		}
 	}
 	return packs;
@@ -173,7 +179,7 @@ export function parseEntry(key: string, raw: string): Entry {
 	};
 }
 
-/** The field of a scope's hash that holds its head, the head of its events, its next deadline, more where it is not plain, and what it keeps. */
+/** The field of a scope's hash that holds its head, the head of its events, its next deadline, and more where it is not plain. */
 export const stateField = '"s';
 
 /** A read, as the fields of the scope's hash tell it a moment before `now`; `undefined` where a deadline has passed by then. */
@@ -182,8 +188,7 @@ export function parseRead(
 	[state, ...found]: readonly (string | null)[],
 	now: number,
 ): ReadAnswer | undefined {
-	const [head = 0, , next = 0, , deadline = 0, sealed = 0] =
-		state?.split("|")[0]?.split(" ").map(Number) ?? [];
+	const [head = 0, , next = 0, , deadline = 0, sealed = 0] = state?.split(" ").map(Number) ?? [];
 	if (deadline > 0 && deadline <= now && sealed === 0) return undefined;
 	const entries: (Entry | null)[] = [];
 	for (const [i, key] of keys.entries()) {
