@@ -42,23 +42,18 @@ function pack(value: unknown): unknown {
 	}
 	if (value === null) return null;
 	if (Array.isArray(value)) return value.map(pack);
-	if (value instanceof Map)
-		return tagged(
-			"map",
-			Array.from(value, ([key, member]) => [pack(key), pack(member)]),
-		);
-	if (value instanceof Set) return tagged("set", Array.from(value, pack));
-	if (value instanceof Date)
-		return tagged("date", Number.isNaN(value.getTime()) ? null : value.toISOString());
+	if (value instanceof Map) return tagged("map", pack([...value]));
+	if (value instanceof Set) return tagged("set", pack([...value]));
+	// What toJSON gives of an invalid date is null.
+	if (value instanceof Date) return tagged("date", value.toJSON());
 	if (value instanceof URL) return tagged("url", value.href);
 	if (value instanceof RegExp) return tagged("regexp", [value.source, value.flags]);
-	if (value instanceof ArrayBuffer) return tagged("ArrayBuffer", toBase64(new Uint8Array(value)));
-	if (ArrayBuffer.isView(value))
-		return tagged(
-			// Not the constructor's name: a Buffer is a Uint8Array, and a minifier renames subclasses.
-			(value as Uint8Array)[Symbol.toStringTag],
-			toBase64(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)),
-		);
+	if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) {
+		const { buffer, byteOffset, byteLength } = value instanceof ArrayBuffer ? new Uint8Array(value) : value;
+		// Not the constructor's name: a Buffer is a Uint8Array, and a minifier renames subclasses.
+		const tag = (value as Uint8Array)[Symbol.toStringTag];
+		return tagged(tag, toBase64(new Uint8Array(buffer, byteOffset, byteLength)));
+	}
 	const packed: Record<string, unknown> = {};
 	for (const name of Object.keys(value)) define(packed, name, pack((value as Record<string, unknown>)[name]));
 	return Object.hasOwn(packed, "$") ? tagged("object", packed) : packed;

@@ -36,5 +36,5 @@ export function parseDuration(duration: Duration, name = "duration"): number {
 export function parseTtl(ttl: Duration): number {
 	const ms = parseDuration(ttl, "ttl");
 	if (ms > 0) return ms;
-	throw new HoldfastError("invalid-argument", "ttl is 0: give a time above 0, or delete the key");
+	throw new HoldfastError("invalid-argument", "ttl is 0: give more, or delete the key");
 }

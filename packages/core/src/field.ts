@@ -169,14 +169,13 @@ export class FieldRule {
 	#validate(input: unknown, code: "validation-failed" | "schema-mismatch"): unknown {
 		if (this.schema === undefined) return input;
 		const result = ask(this.schema, input);
-		if (result === undefined)
-			throw new HoldfastError("invalid-argument", "the schema must answer at once, not by a promise");
+		if (result === undefined) throw new HoldfastError("invalid-argument", "the schema must answer at once");
 		if (result.issues === undefined) return result.value;
 		const said = result.issues.map(({ message }) => message).join("; ");
 		const what =
 			code === "validation-failed"
 				? "the schema refuses this value"
-				: "the stored value no longer fits its schema, add a migration";
+				: "the stored value does not fit the schema, add a migration";
 		throw new HoldfastError(code, `${what}: ${said}`, { issues: result.issues });
 	}
 }

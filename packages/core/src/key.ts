@@ -22,7 +22,6 @@ export const lockUnder = `${reservedUnder}lock/`;
 const firstApplicationKey = "!0";
 
 const plainKey = /^[()+-z]{1,341}$/;
-const special = /[\0-'{-\x7f]/;
 const specials = /[\0-'{-\x7f]/g;
 const wildcard = /(^|\/)\*\*?(\/|$)/;
 
@@ -34,16 +33,13 @@ const encodeSpecial = (character: string): string => {
 	return code < 0x28 ? `!${String.fromCharCode(0x30 + code)}` : `~${code - 0x7b}`;
 };
 
-const decodeSpecial = (escaped: string): string =>
-	String.fromCharCode(
-		escaped[0] === "!" ? escaped.charCodeAt(1) - 0x30 : escaped.charCodeAt(1) - 0x30 + 0x7b,
-	);
+const decodeSpecial = ([mark, letter]: string): string =>
+	String.fromCharCode((letter as string).charCodeAt(0) - 0x30 + (mark === "!" ? 0 : 0x7b));
 
-const encode = (text: string): string => (special.test(text) ? text.replace(specials, encodeSpecial) : text);
+const encode = (text: string): string => text.replace(specials, encodeSpecial);
 
 /** What an encoded key, or the encoded part of a scope id, stands for. */
-export const decodeKey = (encoded: string): string =>
-	/[!~]/.test(encoded) ? encoded.replace(/[!~]./g, decodeSpecial) : encoded;
+export const decodeKey = (encoded: string): string => encoded.replace(/[!~]./g, decodeSpecial);
 
 /** Refuses what no store can hold as a key, an id or a pattern. */
 export function check(text: unknown, what: "key" | "id" | "pattern"): asserts text is string {
@@ -51,7 +47,7 @@ export function check(text: unknown, what: "key" | "id" | "pattern"): asserts te
 		throw new HoldfastError(code, `the ${what} ${why}`, { key: typeof text === "string" ? text : undefined });
 	};
 	if (typeof text !== "string") return refuse(`invalid-${what}`, `must be a string, not ${typeof text}`);
-	if (text === "") refuse(`invalid-${what}`, "is empty: give at least one character");
+	if (text === "") refuse(`invalid-${what}`, "must not be empty");
 	if (!text.isWellFormed()) refuse(`invalid-${what}`, "holds a lone surrogate: use text.toWellFormed()");
 	if (text.length * 3 > maxKeyBytes && utf8Length(text) > maxKeyBytes)
 		refuse("too-large", `has ${utf8Length(text)} bytes, the limit is ${maxKeyBytes}: shorten or hash it`);
@@ -72,7 +68,7 @@ export function encodeKey(key: string): string {
 	if (typeof key === "string" && plainKey.test(key)) return key;
 	check(key, "key");
 	if (wildcard.test(key))
-		throw new HoldfastError("invalid-key", "a key can't have * or ** as a segment: that is a pattern", {
+		throw new HoldfastError("invalid-key", "a key can't have a segment * or **", {
 			key,
 		});
 	return encode(key);

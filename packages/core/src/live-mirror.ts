@@ -52,7 +52,8 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 	#closed = false;
 	#changed = false;
 	readonly #listeners = new Set<(members: readonly Member[]) => void>();
-	#waiting: { readonly revision: number; resolve(): void; reject(error: unknown): void }[] = [];
+	/** Who waits for which revision. */
+	readonly #waiting = new Map<PromiseWithResolvers<void>, number>();
 
 	constructor(
 		pattern: Pattern,
@@ -82,14 +83,9 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 		if (this.revision >= revision) return;
 		const { store, feed } = this.#parts;
 		if (this.#closed) throw store.stopped(feed.scope);
-		const { promise, resolve, reject } = Promise.withResolvers<void>();
-		const waiting = { revision, resolve, reject };
-		this.#waiting.push(waiting);
-		try {
-			await store.within(promise, feed.scope, options);
-		} finally {
-			this.#waiting = this.#waiting.filter((each) => each !== waiting);
-		}
+		const waiting = Promise.withResolvers<void>();
+		this.#waiting.set(waiting, revision);
+		await store.within(waiting.promise, feed.scope, options).finally(() => this.#waiting.delete(waiting));
 	}
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
@@ -134,7 +130,7 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 		this.#unfollow?.();
 		this.#listeners.clear();
 		const { store, feed } = this.#parts;
-		for (const { reject } of this.#waiting) reject(store.stopped(feed.scope));
+		for (const { reject } of this.#waiting.keys()) reject(store.stopped(feed.scope));
 	}
 
 	[Symbol.dispose](): void {
@@ -206,12 +202,7 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 		try {
 			this.#hold(entry.key, reading.entry(entry));
 		} catch (error) {
-			store.report(
-				error,
-				"a mirror leaves out an entry that can't be read",
-				feed.scope,
-				decodeKey(entry.key),
-			);
+			store.report(error, "a mirror leaves out what can't be read", feed.scope, decodeKey(entry.key));
 			this.#drop(entry.key);
 		}
 	}
@@ -238,7 +229,7 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 
 	#moved(revision: number, quiet: boolean): void {
 		this.revision = revision;
-		for (const { revision: wanted, resolve } of this.#waiting) if (wanted <= revision) resolve();
+		for (const [{ resolve }, wanted] of this.#waiting) if (wanted <= revision) resolve();
 		if (!this.#changed) return;
 		this.#changed = false;
 		if (quiet || this.#listeners.size === 0) return;

@@ -38,7 +38,7 @@ export function compilePattern(pattern: string): Pattern {
 	if (first < 0) return exactPattern(encodeKey(pattern));
 	check(pattern, "pattern");
 	if (parts.slice(0, -1).includes("**"))
-		throw new HoldfastError("invalid-pattern", "** is a whole subtree: it must come last", { key: pattern });
+		throw new HoldfastError("invalid-pattern", "** must come last", { key: pattern });
 	const segments = parts.map((part) => (isWildcard(part) ? part : encodeSegment(part)));
 	const under = [...segments.slice(0, first), ""].join("/");
 	const isSubtree = segments.at(-1) === "**";
