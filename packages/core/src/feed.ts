@@ -52,7 +52,7 @@ export class Feed {
 	#unwatch: Unwatch | undefined;
 	// Grows with each attempt to attach and each stop, so that answers to an earlier one are recognised.
 	#run = 0;
-	readonly #waiting = new Set<PromiseWithResolvers<void>>();
+	#waiting: { resolve(): void; reject(error: unknown): void }[] = [];
 	#pending = new Map<number, LogRecord>();
 	#blind = false;
 	#repairing = false;
@@ -81,13 +81,15 @@ export class Feed {
 	/** Resolves when it is live; rejects when the store stays out of reach for the time-out. */
 	async whenLive(patience?: Patience): Promise<void> {
 		if (this.live) return;
-		const waiting = Promise.withResolvers<void>();
-		this.#waiting.add(waiting);
+		const { promise, resolve, reject } = Promise.withResolvers<void>();
+		const waiting = { resolve, reject };
+		this.#waiting.push(waiting);
 		const { store } = this.#parts;
-		const giveUp = () => store.failure ?? store.timedOut(this.scope);
-		await store
-			.within(waiting.promise, this.scope, patience, giveUp)
-			.finally(() => this.#waiting.delete(waiting));
+		try {
+			await store.within(promise, this.scope, patience, () => store.failure ?? store.timedOut(this.scope));
+		} finally {
+			this.#waiting = this.#waiting.filter((each) => each !== waiting);
+		}
 	}
 
 	/** Another way of learning a head and the next deadline: our own commit's answer. */
@@ -117,7 +119,7 @@ export class Feed {
 		this.#sweep = undefined;
 		this.#pending.clear();
 		this.#repairing = false;
-		for (const { reject } of this.#waiting) reject(this.#parts.store.stopped(this.scope));
+		for (const { reject } of this.#waiting.splice(0)) reject(this.#parts.store.stopped(this.scope));
 		for (const follower of followers) follower.ended?.();
 	}
 
@@ -183,7 +185,7 @@ export class Feed {
 	#caughtUp(): void {
 		this.#failures = 0;
 		if (!this.#blind) this.#link(true);
-		for (const { resolve } of this.#waiting) resolve();
+		for (const { resolve } of this.#waiting.splice(0)) resolve();
 		this.#drain();
 	}
 
