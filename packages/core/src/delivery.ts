@@ -43,9 +43,10 @@ interface DeliveryParts {
 /** Something to tell: a change, the present state, or that the present state has to be read first. */
 type Step = News | { readonly state: Snapshot } | { readonly lost: true };
 
-const asNews = (entry: Entry): News => ({
-	change: { type: "set", key: entry.key, entry },
-	record: { revision: entry.revision, metadata: entry.metadata, origin: undefined },
+/** What is there of a key, or nothing any more, as news; `revision` is that of its deletion. */
+export const replayed = (key: string, entry: Entry | null, revision: number): News => ({
+	change: entry === null ? { type: "delete", key, entry } : { type: "set", key, entry },
+	record: { revision: entry?.revision ?? revision, metadata: entry?.metadata, origin: undefined },
 	replayed: true,
 });
 
@@ -170,7 +171,7 @@ export class Delivery implements Subscription {
 	async #tellState(state: Snapshot, isReset: boolean): Promise<void> {
 		this.#seen = state.revision;
 		if (isReset && !this.wantsDifference) await this.#perform({ state });
-		else for (const entry of state.entries) await this.#perform(asNews(entry));
+		else for (const entry of state.entries) await this.#perform(replayed(entry.key, entry, state.revision));
 	}
 
 	#keepLatest(news: News): void {

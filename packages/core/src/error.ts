@@ -110,12 +110,9 @@ export class HoldfastError extends Error implements ErrorDetails {
 		super(place === "" ? message : `${message} [${place}]`, cause === undefined ? undefined : { cause });
 		this.name = "HoldfastError";
 		this.code = code;
+		Object.defineProperty(this, brand, { value: true });
 		for (const [name, value] of Object.entries(details))
-			if (value !== undefined) Object.assign(this, { [name]: value });
-	}
-
-	get [brand](): true {
-		return true;
+			if (value !== undefined) Object.defineProperty(this, name, { value, enumerable: true });
 	}
 }
 

@@ -169,8 +169,7 @@ export class FieldRule {
 	#validate(input: unknown, code: "validation-failed" | "schema-mismatch"): unknown {
 		if (this.schema === undefined) return input;
 		const result = ask(this.schema, input);
-		if (result === undefined)
-			throw new HoldfastError("invalid-argument", "the schema must answer at once");
+		if (result === undefined) throw new HoldfastError("invalid-argument", "the schema must answer at once");
 		if (result.issues === undefined) return result.value;
 		const said = result.issues.map(({ message }) => message).join("; ");
 		const what =

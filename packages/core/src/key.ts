@@ -22,7 +22,6 @@ export const lockUnder = `${reservedUnder}lock/`;
 const firstApplicationKey = "!0";
 
 const plainKey = /^[()+-z]{1,341}$/;
-const special = /[\0-'{-\x7f]/;
 const specials = /[\0-'{-\x7f]/g;
 const wildcard = /(^|\/)\*\*?(\/|$)/;
 
@@ -34,16 +33,13 @@ const encodeSpecial = (character: string): string => {
 	return code < 0x28 ? `!${String.fromCharCode(0x30 + code)}` : `~${code - 0x7b}`;
 };
 
-const decodeSpecial = (escaped: string): string =>
-	String.fromCharCode(
-		escaped[0] === "!" ? escaped.charCodeAt(1) - 0x30 : escaped.charCodeAt(1) - 0x30 + 0x7b,
-	);
+const decodeSpecial = ([mark, letter]: string): string =>
+	String.fromCharCode((letter as string).charCodeAt(0) - 0x30 + (mark === "!" ? 0 : 0x7b));
 
-const encode = (text: string): string => (special.test(text) ? text.replace(specials, encodeSpecial) : text);
+const encode = (text: string): string => text.replace(specials, encodeSpecial);
 
 /** What an encoded key, or the encoded part of a scope id, stands for. */
-export const decodeKey = (encoded: string): string =>
-	/[!~]/.test(encoded) ? encoded.replace(/[!~]./g, decodeSpecial) : encoded;
+export const decodeKey = (encoded: string): string => encoded.replace(/[!~]./g, decodeSpecial);
 
 /** Refuses what no store can hold as a key, an id or a pattern. */
 export function check(text: unknown, what: "key" | "id" | "pattern"): asserts text is string {

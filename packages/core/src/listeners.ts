@@ -1,6 +1,6 @@
 /** A scope's subscriptions: who hears of which change, and what a reset means to them. */
-import type { Change, Entry, LogRecord } from "./backend.js";
-import { Delivery, type DeliveryOptions, type News } from "./delivery.js";
+import type { Entry, LogRecord } from "./backend.js";
+import { Delivery, type DeliveryOptions, type News, replayed } from "./delivery.js";
 import type { Feed, Follower } from "./feed.js";
 import type { Pattern } from "./pattern.js";
 import type { Reader } from "./reader.js";
@@ -92,21 +92,11 @@ export class Listeners implements Follower {
 		present: ReadonlyMap<string, Entry>,
 		revision: number,
 	): News[] {
-		const gone = Array.from(this.#known.keys())
-			.filter((key) => matches(key) && !present.has(key))
-			.map((key): Change => ({ type: "delete", key, entry: null }));
-		const come = Array.from(present.values())
-			.filter((entry) => matches(entry.key) && this.#known.get(entry.key) !== entry.revision)
-			.map((entry): Change => ({ type: "set", key: entry.key, entry }));
-		return [...gone, ...come].map((change) => ({
-			change,
-			record: {
-				revision: change.entry?.revision ?? revision,
-				metadata: change.entry?.metadata,
-				origin: undefined,
-			},
-			replayed: true,
-		}));
+		const gone = [...this.#known.keys()].filter((key) => !present.has(key));
+		const come = [...present.values()].filter((entry) => this.#known.get(entry.key) !== entry.revision);
+		return [...gone, ...come.map(({ key }) => key)]
+			.filter(matches)
+			.map((key) => replayed(key, present.get(key) ?? null, revision));
 	}
 
 	#isWanted(key: string): boolean {
@@ -125,23 +115,14 @@ export class Listeners implements Follower {
 	/** The present entries under a pattern; what they are is known from here on. */
 	async #present(pattern: Pattern): Promise<Snapshot> {
 		const { store, reader, feed } = this.#parts;
-		const snapshot = await this.#snapshot(pattern, reader, store, feed.scope);
-		for (const { key, revision } of snapshot.entries)
+		const { exact, span, matches } = pattern;
+		const present =
+			exact === undefined
+				? await takeSnapshot(store, feed.scope, span)
+				: await reader.read(feed.scope, [exact]);
+		const entries = present.entries.filter((entry) => entry !== null && matches(entry.key)) as Entry[];
+		for (const { key, revision } of entries)
 			if (revision > feed.cursor || (this.#known.get(key) ?? 0) < revision) this.#known.set(key, revision);
-		return snapshot;
-	}
-
-	async #snapshot(
-		{ exact, span, matches }: Pattern,
-		reader: Reader,
-		store: Store,
-		scope: string,
-	): Promise<Snapshot> {
-		if (exact === undefined) {
-			const { entries, revision } = await takeSnapshot(store, scope, span);
-			return { entries: entries.filter(({ key }) => matches(key)), revision };
-		}
-		const { entries, head } = await reader.read(scope, [exact]);
-		return { entries: entries.filter((entry) => entry !== null), revision: head };
+		return { entries, revision: "head" in present ? present.head : present.revision };
 	}
 }

@@ -3,7 +3,7 @@ import type { CommitOutcome, Emit, LogRecord, Soon } from "./backend.js";
 import type { EventOptions, EventSubscription, HistoryOptions, ScopeEvents, StateEvent } from "./events.js";
 import type { Feed } from "./feed.js";
 import { Following } from "./following.js";
-import { encodeKey } from "./key.js";
+import { decodeKey, encodeKey } from "./key.js";
 import type { Reading } from "./reading.js";
 import type { WriteOptions } from "./scope.js";
 import { pageBounds, type Store } from "./store.js";
@@ -93,7 +93,7 @@ export class LiveEvents implements ScopeEvents<any> {
 	#read(record: LogRecord, type: string): (() => StateEvent)[] {
 		const { reading } = this.#parts;
 		return record.events
-			.filter((fact) => type === "*" || reading.eventType(fact) === type)
+			.filter((fact) => type === "*" || decodeKey(fact.type) === type)
 			.map((fact) => () => reading.event(fact, record));
 	}
 }

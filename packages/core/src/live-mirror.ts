@@ -213,12 +213,7 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 		try {
 			this.#hold(entry.key, reading.entry(entry));
 		} catch (error) {
-			store.report(
-				error,
-				"a mirror leaves out what can't be read",
-				feed.scope,
-				decodeKey(entry.key),
-			);
+			store.report(error, "a mirror leaves out what can't be read", feed.scope, decodeKey(entry.key));
 			this.#drop(entry.key);
 		}
 	}

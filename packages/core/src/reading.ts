@@ -81,43 +81,30 @@ export class Reading {
 			: { ...base, type: "set", value: this.data(entry), expiresAt: entry.expiresAt };
 	}
 
-	/** The type of a fact, as the application writes it. */
-	eventType({ type }: EventFact): string {
-		return decodeKey(type);
-	}
-
 	/** A fact as listeners hear it. */
-	event(fact: EventFact, record: LogRecord): StateEvent {
-		const { type, payload } = fact;
-		const { revision, time, metadata, origin } = record;
+	event({ type, payload }: EventFact, record: LogRecord): StateEvent {
 		const data = this.#locate(type, () => this.#state.event(type).read(payload, this.#store.codec));
-		return {
-			type: decodeKey(type),
-			payload: data,
-			revision,
-			time,
-			metadata,
-			own: origin === this.#store.origin,
-		};
+		return { ...this.#about(record), type: decodeKey(type), payload: data };
 	}
 
 	/** A whole commit. */
 	record(record: LogRecord) {
-		const { revision, previous, id, time, metadata, quiet, origin } = record;
+		const { previous, id, quiet } = record;
 		return {
+			...this.#about(record),
 			type: "commit" as const,
-			revision,
 			previous,
 			id,
-			time,
-			metadata,
-			own: origin === this.#store.origin,
 			quiet,
 			changes: record.changes
 				.filter(({ key }) => !key.startsWith(reservedUnder))
 				.map((change) => this.change(change, record)),
 			events: record.events.map((fact) => this.event(fact, record)),
 		};
+	}
+
+	#about({ revision, time, metadata, origin }: LogRecord) {
+		return { revision, time, metadata, own: origin === this.#store.origin };
 	}
 
 	#read(key: string, { value }: Entry): unknown {

@@ -5,7 +5,7 @@ import { freezeCopy, freezeFresh } from "./immutable.js";
 
 const header = /^\{"\$":"version","n":(\d+),"v":/;
 
-const absent = Symbol("not decoded yet");
+const absent = Symbol();
 
 const isNumber = (text: string): boolean => /^-?\d/.test(text);
 
