@@ -9,7 +9,7 @@ import { type Duration, parseDuration, parseTtl } from "./duration.js";
 import { HoldfastError } from "./error.js";
 import type { Feed } from "./feed.js";
 import { formatScopeId } from "./key.js";
-import type { HeldLease } from "./lease.js";
+import { Leases } from "./leases.js";
 import { LiveScope } from "./live-scope.js";
 import type {
 	CloseResult,
@@ -92,13 +92,14 @@ export class LiveManager {
 	readonly #options: ManagerOptions;
 	readonly #kinds = new Map<string, KindOptions>();
 	readonly #feeds = new Set<Feed>();
-	readonly #leases = new Set<HeldLease>();
+	readonly #leases: Leases;
 	readonly #signals = new EventEmitter<ManagerSignals>();
 	// One object a scope while anybody uses it: one queue of commits, one feed.
 	readonly #scopes = new Map<string, WeakRef<LiveScope>>();
 	readonly #collected = new FinalizationRegistry<string>((scope) => {
 		if (this.#scopes.get(scope)?.deref() === undefined) this.#scopes.delete(scope);
 	});
+	#shared: LiveScope | undefined;
 	readonly #deaf: Unwatch | undefined;
 	#checks = 0;
 	#housekeeping: Cancel | undefined;
@@ -122,6 +123,7 @@ export class LiveManager {
 			(error) => this.#report(error),
 			() => this.#signals.emit("health", this.health),
 		);
+		this.#leases = new Leases(clock);
 		this.#reader = new Reader(this.#store);
 		this.#committer = new Committer(
 			this.#store,
@@ -150,7 +152,8 @@ export class LiveManager {
 	}
 
 	get shared(): LiveScope {
-		return this.#scope("shared", undefined);
+		this.#shared ??= this.#scope("shared", undefined);
+		return this.#shared;
 	}
 
 	user(id: string): LiveScope {
@@ -217,9 +220,7 @@ export class LiveManager {
 		};
 		store.closed = true;
 		this.#housekeeping?.();
-		await inTime(
-			Promise.all([this.#committer.flush(), ...Array.from(this.#leases, (lease) => lease.release())]),
-		);
+		await inTime(Promise.all([this.#committer.flush(), this.#leases.release()]));
 		const unflushed = this.#committer.pending;
 		this.#committer.abandon();
 		for (const feed of [...this.#feeds]) feed.stop();
