@@ -115,18 +115,22 @@ export class Committer {
 		return outcome;
 	}
 
-	/** Hands a commit over; `bytes` is about what its values take. Answers at once where the store does. */
-	submit(lane: Lane, draft: Draft, bytes: number, patience?: Patience): Soon<CommitOutcome> {
+	/** Hands a commit over; `bytes` is about what its values take. */
+	submit(lane: Lane, draft: Draft, bytes: number, patience?: Patience): Promise<CommitOutcome> {
 		patience?.signal?.throwIfAborted();
 		const { origin } = this.#store;
 		const commit: Commit = { id: `${origin}.${++this.#commits}`, origin, ...draft };
-		if (this.#store.immediate && lane.idle) {
-			const learned = this.#learnClock(lane.scope);
-			if (!isLater(learned)) return this.#direct(lane, commit, bytes, patience);
-			// It answers later after all: its clock is asked for again with the batch.
-			learned.catch(() => {});
-		}
-		return this.#enqueue(lane, commit, bytes, patience);
+		if (lane.queue.length >= this.#queueLimit)
+			throw scopeError(
+				lane.scope,
+				"busy",
+				`${lane.queue.length} commits of this scope wait already: slow down`,
+			);
+		const { promise, waiting } = this.#wait(lane, commit, bytes, patience);
+		lane.queue.push(waiting);
+		this.#busy.add(lane);
+		if (lane.flight === undefined) this.#schedule(lane);
+		return promise;
 	}
 
 	/** Has the store expire what is due in a scope; answers its next deadline. */
@@ -159,38 +163,6 @@ export class Committer {
 			if (lane.flight !== undefined) this.#end(lane, lane.flight);
 			this.#rest(lane);
 		}
-	}
-
-	#direct(lane: Lane, commit: Commit, bytes: number, patience: Patience | undefined): Soon<CommitOutcome> {
-		const batch = this.#batch(lane, [commit]);
-		const answer = this.#store.askOne((backend) => backend.commit([batch])[0]);
-		if (!isLater(answer) && !("failed" in answer)) {
-			this.#learn(lane, answer);
-			return answer.outcomes[0] as CommitOutcome;
-		}
-		const { promise, waiting } = this.#wait(lane, commit, bytes, patience);
-		this.#busy.add(lane);
-		this.#launch(lane, batch, [waiting], answer);
-		return promise;
-	}
-
-	#enqueue(
-		lane: Lane,
-		commit: Commit,
-		bytes: number,
-		patience: Patience | undefined,
-	): Promise<CommitOutcome> {
-		if (lane.queue.length >= this.#queueLimit)
-			throw scopeError(
-				lane.scope,
-				"busy",
-				`${lane.queue.length} commits of this scope wait already: slow down`,
-			);
-		const { promise, waiting } = this.#wait(lane, commit, bytes, patience);
-		lane.queue.push(waiting);
-		this.#busy.add(lane);
-		if (lane.flight === undefined) this.#schedule(lane);
-		return promise;
 	}
 
 	#wait(lane: Lane, commit: Commit, bytes: number, patience: Patience | undefined) {
@@ -236,7 +208,8 @@ export class Committer {
 
 	#schedule(lane: Lane): void {
 		this.#ready.add(lane);
-		this.#store.atTurn("commits", () => void this.#send());
+		if (this.#store.immediate) void this.#send();
+		else this.#store.atTurn("commits", () => void this.#send());
 	}
 
 	async #send(): Promise<void> {
@@ -246,7 +219,7 @@ export class Committer {
 			// What may be kept for later does not wait for a store out of reach: its clock comes with the answer.
 			const isDeferred = [...this.#ready].some(({ queue }) => queue.some(({ commit }) => commit.deferred));
 			const learned = isDeferred ? undefined : this.#learnClock(first.scope);
-			if (learned !== undefined) await learned;
+			if (isLater(learned)) await learned;
 		} catch (error) {
 			for (const lane of this.#ready) {
 				for (const { reject } of lane.queue.splice(0)) reject(error);

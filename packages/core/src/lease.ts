@@ -1,8 +1,10 @@
 /** A held lock: renewed by touches, ended by the clock of the process that holds it, never by hope. */
-import type { CommitOutcome, KeyCondition, Soon } from "./backend.js";
-import type { Cancel } from "./clock.js";
+import type { CommitOutcome, KeyCondition, Mutation, ScopeId, Soon } from "./backend.js";
+import type { Draft } from "./drafting.js";
 import type { HoldfastError } from "./error.js";
+import type { Leases } from "./leases.js";
 import type { Lease, LeaseEnd } from "./lock.js";
+import { isLater } from "./soon.js";
 import { type Patience, type Store, scopeError } from "./store.js";
 
 /**
@@ -11,37 +13,39 @@ import { type Patience, type Store, scopeError } from "./store.js";
  */
 const drift = (ttl: number): number => ttl * 0.01 + 2;
 
-/** What a lease works with. */
+/** What the leases of a scope work with. */
 export interface LeaseParts {
 	readonly store: Store;
-	/** The scope, as errors name it. */
-	readonly scope: string;
-	readonly condition: KeyCondition;
-	renew(ttl: number, patience: Patience): Soon<CommitOutcome>;
-	remove(): Soon<unknown>;
-	ended(lease: HeldLease): void;
+	readonly scope: ScopeId;
+	readonly leases: Leases;
+	/** `closing`: also while the manager closes. */
+	submit(draft: Draft, patience?: Patience, closing?: boolean): Soon<CommitOutcome>;
 }
 
 /** A lease of this process. */
 export class HeldLease implements Lease {
 	readonly name: string;
 	readonly token: number;
+	/** When it wants to be renewed, by the monotonic clock. */
+	wakesAt = Number.POSITIVE_INFINITY;
+	readonly #key: string;
 	readonly #ttl: number;
 	readonly #parts: LeaseParts;
 	// By the monotonic clock, from before the store was asked: the store's own deadline is never earlier.
 	#deadline: number;
 	#end: LeaseEnd | undefined;
 	#failing = false;
-	#timer: Cancel | undefined;
 	#controller: AbortController | undefined;
 
-	constructor(name: string, ttl: number, asked: number, parts: LeaseParts) {
+	constructor(name: string, { key, revision }: KeyCondition, ttl: number, asked: number, parts: LeaseParts) {
 		this.name = name;
-		this.token = parts.condition.revision;
+		this.token = revision;
+		this.#key = key;
 		this.#ttl = ttl;
 		this.#parts = parts;
 		this.#deadline = asked + ttl - drift(ttl);
-		this.#renewIn(ttl / 3);
+		this.wakesAt = Math.min(asked + ttl / 3, this.#deadline);
+		parts.leases.add(this);
 	}
 
 	get signal(): AbortSignal {
@@ -60,31 +64,74 @@ export class HeldLease implements Lease {
 	}
 
 	async release(): Promise<void> {
-		if (this.#isOver()) return;
-		this.end("released");
-		try {
-			await this.#parts.remove();
-		} catch (error) {
-			// Nobody keeps it: it runs out by itself.
-			this.#parts.store.report(
-				error,
-				"a lock could not be released, it expires by itself",
-				this.#parts.scope,
-			);
-		}
+		await this.free();
 	}
 
 	[Symbol.asyncDispose](): Promise<void> {
 		return this.release();
 	}
 
+	/** The same, at once where the store answers at once. */
+	free(): Soon<unknown> {
+		if (this.#isOver()) return;
+		this.end("released");
+		const failed = (error: unknown): void =>
+			// Nobody keeps it: it runs out by itself.
+			this.#parts.store.report(
+				error,
+				"a lock could not be released, it expires by itself",
+				this.#parts.scope,
+			);
+		try {
+			const freed = this.#submit({ op: "delete", key: this.#key }, undefined, true);
+			return isLater(freed) ? freed.catch(failed) : freed;
+		} catch (error) {
+			return failed(error);
+		}
+	}
+
 	/** Ends it on this side. */
 	end(reason: LeaseEnd): void {
 		if (this.#end !== undefined) return;
 		this.#end = reason;
-		this.#timer?.();
-		this.#parts.ended(this);
+		this.wakesAt = Number.POSITIVE_INFINITY;
+		this.#parts.leases.delete(this);
 		this.#controller?.abort(this.#lost());
+	}
+
+	/** Extends it, or ends it where its time is over; says when to come again. */
+	async renew(): Promise<void> {
+		this.wakesAt = Number.POSITIVE_INFINITY;
+		if (this.#isOver()) return;
+		const asked = this.#parts.store.clock.monotonic();
+		try {
+			const patience = { timeout: Math.min(this.#ttl / 3, this.#deadline - asked) };
+			const outcome = await this.#submit({ op: "touch", key: this.#key, ttl: this.#ttl }, patience);
+			this.#failing = false;
+			if (!outcome.ok) {
+				// Sealed scopes refuse renewals too: the lease does not move with the scope.
+				this.end(outcome.why === "condition" && outcome.entry !== null ? "taken" : "expired");
+				return;
+			}
+			this.#deadline = asked + this.#ttl - drift(this.#ttl);
+			this.#wakeIn(this.#ttl / 3);
+		} catch {
+			this.#failing = true;
+			this.#wakeIn(this.#ttl / 10);
+		}
+	}
+
+	#submit(mutation: Mutation, patience?: Patience, closing?: boolean): Soon<CommitOutcome> {
+		const { store, submit } = this.#parts;
+		const condition = { key: this.#key, revision: this.token };
+		return submit({ if: [condition], do: [mutation], origin: store.origin }, patience, closing);
+	}
+
+	#wakeIn(ms: number): void {
+		if (this.#isOver()) return;
+		const { store, leases } = this.#parts;
+		this.wakesAt = Math.min(store.clock.monotonic() + ms, this.#deadline);
+		leases.wakeAt(this.wakesAt);
 	}
 
 	// A stalled event loop calls no timer, so every look at the lease looks at the clock.
@@ -102,31 +149,5 @@ export class HeldLease implements Lease {
 			`the lease of lock ${JSON.stringify(this.name)} has ended: ${reason}`,
 			{ reason },
 		);
-	}
-
-	#renewIn(ms: number): void {
-		const { clock } = this.#parts.store;
-		const left = this.#deadline - clock.monotonic();
-		this.#timer = clock.after(Math.max(0, Math.min(ms, left)), () => void this.#renew(), true);
-	}
-
-	async #renew(): Promise<void> {
-		if (this.#isOver()) return;
-		const { store, renew } = this.#parts;
-		const asked = store.clock.monotonic();
-		try {
-			const outcome = await renew(this.#ttl, { timeout: Math.min(this.#ttl / 3, this.#deadline - asked) });
-			this.#failing = false;
-			if (!outcome.ok) {
-				// Sealed scopes refuse renewals too: the lease does not move with the scope.
-				this.end(outcome.why === "condition" && outcome.entry !== null ? "taken" : "expired");
-				return;
-			}
-			this.#deadline = asked + this.#ttl - drift(this.#ttl);
-			if (!this.#isOver()) this.#renewIn(this.#ttl / 3);
-		} catch {
-			this.#failing = true;
-			if (!this.#isOver()) this.#renewIn(this.#ttl / 10);
-		}
 	}
 }

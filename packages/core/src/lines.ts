@@ -1,6 +1,16 @@
 /** Lines of callers, one for each name: who joins waits for who came before. */
+import type { Soon } from "./backend.js";
+import { isLater } from "./soon.js";
+
 export class Lines {
 	readonly #last = new Map<string, Promise<unknown>>();
+	// Whose work is in the middle of being called.
+	#called: string | undefined;
+
+	/** Whether nobody stands in a line. */
+	isFree(name: string): boolean {
+		return this.#called !== name && !this.#last.has(name);
+	}
 
 	/** Joins a line; `promise` is one's turn (`undefined`: at once), `done` lets the next one go. */
 	join(name: string): { readonly promise: Promise<unknown> | undefined; done(): void } {
@@ -18,14 +28,24 @@ export class Lines {
 		};
 	}
 
-	/** Runs work when its turn has come. */
-	async run<T>(name: string, work: () => T | Promise<T>): Promise<T> {
-		const { promise, done } = this.join(name);
+	/** Runs work when its turn has come. Work that is done at once makes no line. */
+	run<T>(name: string, work: () => Soon<T>): Promise<T> {
+		// What work asks for in its own line comes after it.
+		if (this.#called === name) return Promise.resolve().then(() => this.run(name, work));
+		if (this.#last.has(name)) {
+			const { promise, done } = this.join(name);
+			return (promise as Promise<unknown>).then(work).finally(done);
+		}
+		const outer = this.#called;
+		this.#called = name;
 		try {
-			if (promise !== undefined) await promise;
-			return await work();
+			const working = work();
+			if (!isLater(working)) return Promise.resolve(working);
+			return Promise.resolve(working).finally(this.join(name).done);
+		} catch (error) {
+			return Promise.reject(error);
 		} finally {
-			done();
+			this.#called = outer;
 		}
 	}
 }

@@ -9,7 +9,7 @@ import { type Duration, parseDuration, parseTtl } from "./duration.js";
 import { HoldfastError } from "./error.js";
 import type { Feed } from "./feed.js";
 import { formatScopeId } from "./key.js";
-import type { HeldLease } from "./lease.js";
+import { Leases } from "./leases.js";
 import { LiveScope } from "./live-scope.js";
 import type {
 	CloseResult,
@@ -87,13 +87,14 @@ export class LiveManager {
 	readonly #parts: ManagerParts;
 	readonly #options: ManagerOptions;
 	readonly #kinds = new Map<string, KindOptions>();
-	readonly #leases = new Set<HeldLease>();
+	readonly #leases: Leases;
 	readonly #signals = new EventEmitter<ManagerSignals>();
 	// One object a scope while anybody uses it: one queue of commits, one feed.
 	readonly #scopes = new Map<string, WeakRef<LiveScope>>();
 	readonly #collected = new FinalizationRegistry<string>((scope) => {
 		if (this.#scopes.get(scope)?.deref() === undefined) this.#scopes.delete(scope);
 	});
+	#shared: LiveScope | undefined;
 	readonly #deaf: Unwatch | undefined;
 	#checks = 0;
 	#housekeeping: Cancel | undefined;
@@ -110,6 +111,7 @@ export class LiveManager {
 			(error) => this.#report(error),
 			() => this.#signals.emit("health", this.health),
 		);
+		this.#leases = new Leases(clock);
 		const reader = new Reader(store);
 		this.#store = store;
 		this.#parts = {
@@ -139,7 +141,8 @@ export class LiveManager {
 	}
 
 	get shared(): LiveScope {
-		return this.#scope("shared");
+		this.#shared ??= this.#scope("shared");
+		return this.#shared;
 	}
 
 	user(id: string): LiveScope {
@@ -204,7 +207,7 @@ export class LiveManager {
 		const inTime = (work: Promise<unknown>) => store.within(work, undefined, left()).catch(() => {});
 		store.closed = true;
 		this.#housekeeping?.();
-		await inTime(Promise.all([committer.flush(), ...Array.from(this.#leases, (lease) => lease.release())]));
+		await inTime(Promise.all([committer.flush(), this.#leases.release()]));
 		const unflushed = committer.pending;
 		committer.abandon();
 		for (const feed of [...feeds]) feed.stop();

@@ -19,6 +19,7 @@ import { Feed } from "./feed.js";
 import { Following } from "./following.js";
 import { decodeKey, encodeKey, parseScopeId, spanUnder } from "./key.js";
 import type { HeldLease } from "./lease.js";
+import type { Leases } from "./leases.js";
 import { Lines } from "./lines.js";
 import { Listeners } from "./listeners.js";
 import { type Listed, listEntries } from "./listing.js";
@@ -56,12 +57,22 @@ export interface ScopeParts {
 	readonly reader: Reader;
 	readonly committer: Committer;
 	readonly feeds: Set<Feed>;
-	readonly leases: Set<HeldLease>;
+	readonly leases: Leases;
 	readonly state: StateRules;
 	readonly bounds: Bounds;
 	readonly keep: Retention;
 	/** The ttl of entries that have none of their own. */
 	readonly ttl: number | null;
+}
+
+/** Decides what to write by what is there. */
+type Decide = (key: string, entry: Entry | null) => Soon<Mutation | undefined>;
+
+interface Swapped {
+	/** What was there. */
+	readonly entry: Entry | null;
+	readonly put?: Put;
+	readonly outcome?: CommitOutcome;
 }
 
 /** How often a conflict is tried again before it is told. */
@@ -86,7 +97,8 @@ export class LiveScope implements Scope<any, any> {
 	readonly #feed: Feed;
 	readonly #listeners: Listeners;
 	readonly #locks: Locks;
-	readonly #lines = new Lines();
+	readonly #updates = new Lines();
+	readonly #additions = new Lines();
 	#slid = Number.NEGATIVE_INFINITY;
 
 	constructor(scope: ScopeId, parts: ScopeParts) {
@@ -104,7 +116,7 @@ export class LiveScope implements Scope<any, any> {
 		this.#listeners = new Listeners(shared);
 		const submit = (draft: Draft, patience?: Patience, closing?: boolean): Soon<CommitOutcome> =>
 			this.#submit(draft, patience, closing);
-		this.#locks = new Locks({ ...shared, leases: parts.leases, submit });
+		this.#locks = new Locks({ ...shared, scope, leases: parts.leases, submit });
 		const event = (type: string, payload: unknown): Emit => this.#drafting.emit(this.#key(type), payload);
 		this.events = new LiveEvents({
 			...shared,
@@ -160,7 +172,7 @@ export class LiveScope implements Scope<any, any> {
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
 	getOrSet(key: string, value: unknown, options: SetOptions = none): Promise<any> {
-		return this.#lines.run(`set ${key}`, async () => {
+		return this.#additions.run(key, async () => {
 			const { entry, put } = await this.#swap(key, options, async (encoded, present) => {
 				if (present !== null) return undefined;
 				const given: unknown = await (typeof value === "function" ? (value as () => unknown)() : value);
@@ -177,17 +189,17 @@ export class LiveScope implements Scope<any, any> {
 		options: UpdateOptions = none,
 		// biome-ignore lint/suspicious/noExplicitAny: see the class
 	): Promise<any> {
-		return this.#lines.run(`update ${key}`, async () => {
-			const decided = (encoded: string, entry: Entry | null) => {
+		return this.#updates.run(key, () => {
+			const decided: Decide = (encoded, entry) => {
 				const decide = (next: unknown): Mutation | undefined => {
 					if (next !== undefined) return this.#drafting.put(encoded, next, options.ttl);
 					return entry === null ? undefined : { op: "delete", key: encoded };
 				};
-				const changed = change(this.#value(encoded, entry));
-				return isLater(changed) ? changed.then(decide) : decide(changed);
+				return andThen(change(this.#value(encoded, entry)), decide);
 			};
-			const { put } = await this.#swap(key, options, decided, true);
-			return put === undefined ? this.#value(this.#key(key), null) : this.#reading.written(put);
+			return andThen(this.#swap(key, options, decided, true), ({ put }) =>
+				put === undefined ? this.#value(this.#key(key), null) : this.#reading.written(put),
+			);
 		});
 	}
 
@@ -345,16 +357,35 @@ export class LiveScope implements Scope<any, any> {
 	}
 
 	// biome-ignore lint/suspicious/noExplicitAny: three overloads, told apart by what is given
-	async lock(name: string, options?: any, work?: (lease: Lease) => unknown): Promise<any> {
+	lock(name: string, options?: any, work?: (lease: Lease) => unknown): Promise<any> {
 		const bare = typeof options === "function";
 		const given = bare ? (options as (lease: Lease) => unknown) : work;
-		const lease = await this.#locks.take(name, bare ? none : (options as LockOptions));
-		if (given === undefined) return lease;
 		try {
-			return await given(lease);
-		} finally {
-			await lease.release();
+			const taken = this.#locks.take(name, bare ? none : (options as LockOptions));
+			const done = given === undefined ? taken : andThen(taken, (lease) => this.#holding(lease, given));
+			return Promise.resolve(done);
+		} catch (error) {
+			return Promise.reject(error);
 		}
+	}
+
+	/** Works under a lease, and lets go of it whatever the work does. */
+	#holding(lease: HeldLease, work: (lease: Lease) => unknown): unknown {
+		let worked: unknown;
+		try {
+			worked = work(lease);
+		} catch (error) {
+			worked = Promise.reject(error);
+		}
+		if (!isLater(worked)) return andThen(lease.free(), () => worked);
+		const working = worked;
+		return (async () => {
+			try {
+				return await working;
+			} finally {
+				await lease.release();
+			}
+		})();
 	}
 
 	tryLock(name: string, options?: LockRequest): Promise<LockAttempt> {
@@ -445,28 +476,36 @@ export class LiveScope implements Scope<any, any> {
 	}
 
 	/** Writes what is decided by what is there, and decides again where that has changed meanwhile. */
-	async #swap(
-		key: string,
-		options: WriteOptions,
-		decide: (encoded: string, entry: Entry | null) => Soon<Mutation | undefined>,
-		deferrable?: true,
-	): Promise<{ readonly entry: Entry | null; readonly put?: Put; readonly outcome?: CommitOutcome }> {
+	#swap(key: string, options: WriteOptions, decide: Decide, deferrable?: true): Soon<Swapped> {
 		const encoded = this.#known(key);
-		const read = this.#read([encoded], options);
-		let entry = (isLater(read) ? await read : read).entries[0] ?? null;
-		for (let attempt = 1; ; attempt++) {
-			const decided = decide(encoded, entry);
-			const mutation = isLater(decided) ? await decided : decided;
+		return andThen(this.#read([encoded], options), ({ entries }) =>
+			this.#trySwap(encoded, entries[0] ?? null, options, decide, deferrable, 1),
+		);
+	}
+
+	#trySwap(
+		key: string,
+		entry: Entry | null,
+		options: WriteOptions,
+		decide: Decide,
+		deferrable: true | undefined,
+		attempt: number,
+	): Soon<Swapped> {
+		return andThen(decide(key, entry), (mutation): Soon<Swapped> => {
 			if (mutation === undefined) return { entry };
-			const conditions = this.#expect(encoded, entry?.revision ?? 0);
-			const draft = this.#drafting.draft([mutation], conditions, options, deferrable);
-			const submitted = this.#submit(draft, options);
-			const outcome = isLater(submitted) ? await submitted : submitted;
-			if (outcome.ok || outcome.why === "bound")
-				return mutation.op === "put" ? { entry, put: mutation, outcome } : { entry, outcome };
-			await this.#again(attempt, outcome, conditions.length, options, key);
-			entry = outcome.entry;
-		}
+			const conditions = [{ key, revision: entry?.revision ?? 0 }];
+			const submitted = this.#submit(
+				this.#drafting.draft([mutation], conditions, options, deferrable),
+				options,
+			);
+			return andThen(submitted, (outcome): Soon<Swapped> => {
+				if (outcome.ok || outcome.why === "bound")
+					return mutation.op === "put" ? { entry, put: mutation, outcome } : { entry, outcome };
+				return this.#again(attempt, outcome, 1, options, decodeKey(key)).then(() =>
+					this.#trySwap(key, outcome.entry, options, decide, deferrable, attempt + 1),
+				);
+			});
+		});
 	}
 
 	/** Writes, and makes a refusal an error. */
@@ -477,13 +516,10 @@ export class LiveScope implements Scope<any, any> {
 		key?: string,
 	): Soon<Committed> {
 		const submitted = this.#submit(this.#drafting.draft(mutations, conditions, options), options);
-		// A closure only where it is needed.
-		if (!isLater(submitted) && submitted.ok) return submitted;
-		const judge = (outcome: CommitOutcome): Committed => {
+		return andThen(submitted, (outcome) => {
 			if (outcome.ok) return outcome;
 			throw this.#drafting.refusal(outcome, options, conditions.length, key);
-		};
-		return isLater(submitted) ? submitted.then(judge) : judge(submitted);
+		});
 	}
 
 	#submit(draft: Draft, patience?: Patience, closing = false): Soon<CommitOutcome> {

@@ -1,32 +1,28 @@
 /** Taking a scope's locks: an entry that is absent is free, and waiters watch their lock alone. */
-import type { Commit, CommitOutcome, Mutation, Refused, Soon } from "./backend.js";
+import type { CommitOutcome, Refused, Soon, Value } from "./backend.js";
+import type { Draft } from "./drafting.js";
 import { parseDuration, parseTtl } from "./duration.js";
 import { type HoldfastError, isHoldfastError } from "./error.js";
 import type { Feed } from "./feed.js";
 import { reservedKey } from "./key.js";
-import { HeldLease } from "./lease.js";
+import { HeldLease, type LeaseParts } from "./lease.js";
 import { Lines } from "./lines.js";
-import type { Lease, LockAttempt, LockOptions, LockRequest } from "./lock.js";
+import type { LockAttempt, LockOptions, LockRequest } from "./lock.js";
 import type { Reader } from "./reader.js";
 import { isLater } from "./soon.js";
-import { type Patience, refusalError, type Store, scopeError } from "./store.js";
+import { refusalError, scopeError } from "./store.js";
 import { givenValue } from "./value.js";
 
 /** What locks work with. */
-export interface LockParts {
-	readonly store: Store;
+export interface LockParts extends LeaseParts {
 	readonly reader: Reader;
 	readonly feed: Feed;
-	/** Leases that a closing manager releases. */
-	readonly leases: Set<HeldLease>;
-	/** `closing`: also while the manager closes. */
-	submit(commit: Omit<Commit, "id">, patience?: Patience, closing?: boolean): Soon<CommitOutcome>;
 }
 
 const defaultTtl = 15_000;
 const defaultWait = 10_000;
 
-type Attempt = { readonly lease: HeldLease } | { readonly refused: Refused };
+type Attempt = HeldLease | Refused;
 
 /** The locks of one scope. */
 export class Locks {
@@ -34,6 +30,7 @@ export class Locks {
 	// Waiters of this process stand in a line: one of them asks, the others wait for it.
 	readonly #lines = new Lines();
 	#taken = 0;
+	#value: Value | undefined;
 
 	constructor(parts: LockParts) {
 		this.#parts = parts;
@@ -41,76 +38,87 @@ export class Locks {
 
 	/** Takes a lock if it is free. */
 	async try(name: string, options: LockRequest = {}): Promise<LockAttempt> {
-		const attempt = await this.#attempt(name, options);
-		if ("lease" in attempt) return { acquired: true, lease: attempt.lease };
-		return { acquired: false, ...this.#holderOf(attempt.refused) };
+		const attempt = await this.#attempt(name, reservedKey("lock", name), options);
+		if ("token" in attempt) return { acquired: true, lease: attempt };
+		return { acquired: false, ...this.#holderOf(attempt) };
 	}
 
-	/** Takes a lock, waiting for it within bounds. */
-	async take(name: string, options: LockOptions = {}): Promise<Lease> {
-		const { clock } = this.#parts.store;
-		const end = clock.monotonic() + parseDuration(options.wait ?? defaultWait, "wait");
+	/** Takes a lock, waiting for it within bounds; at once where it is free and the store answers at once. */
+	take(name: string, options: LockOptions = {}): Soon<HeldLease> {
 		const key = reservedKey("lock", name);
+		const wait = parseDuration(options.wait ?? defaultWait, "wait");
+		const first = this.#lines.isFree(key) ? this.#attempt(name, key, options) : undefined;
+		return first !== undefined && "token" in first ? first : this.#wait(name, key, options, wait, first);
+	}
+
+	async #wait(
+		name: string,
+		key: string,
+		options: LockOptions,
+		wait: number,
+		first: Soon<Attempt> | undefined,
+	): Promise<HeldLease> {
+		const { clock } = this.#parts.store;
+		const end = clock.monotonic() + wait;
 		const { promise: turn, done } = this.#lines.join(key);
 		try {
 			if (turn !== undefined) await this.#within(turn, end - clock.monotonic(), options.signal);
-			for (;;) {
-				const attempt = await this.#attempt(name, options);
-				if ("lease" in attempt) return attempt.lease;
-				if (clock.monotonic() >= end) throw this.#held(name, attempt.refused);
-				await this.#freed(key, attempt.refused, end, options.signal);
+			for (let asked = first; ; asked = undefined) {
+				const attempt = await (asked ?? this.#attempt(name, key, options));
+				if ("token" in attempt) return attempt;
+				if (clock.monotonic() >= end) throw this.#held(name, attempt);
+				await this.#freed(key, attempt, end, options.signal);
 			}
 		} finally {
 			done();
 		}
 	}
 
-	async #attempt(name: string, options: LockRequest): Promise<Attempt> {
-		const { store, submit, leases } = this.#parts;
+	#attempt(name: string, key: string, options: LockRequest): Soon<Attempt> {
+		const { store, submit, feed } = this.#parts;
 		const ttl = parseTtl(options.ttl ?? defaultTtl);
-		const key = reservedKey("lock", name);
-		const holder = `${store.origin}.${++this.#taken}`;
-		const put: Mutation = { op: "put", key, value: givenValue({ holder }), ttl };
-		for (;;) {
-			const asked = store.clock.monotonic();
-			let outcome: Soon<CommitOutcome>;
-			try {
-				outcome = submit({ if: [{ key, revision: 0 }], do: [put] }, options);
-				if (isLater(outcome)) outcome = await outcome;
-			} catch (error) {
-				// It may be ours without our knowing: nobody else should wait for it until it expires.
-				const sent = isHoldfastError(error, "outcome-unknown") || options.signal?.aborted === true;
-				if (sent) void this.#giveBack(key, holder).catch(() => {});
-				throw error;
-			}
+		this.#value ??= givenValue({ holder: `${store.origin}.${++this.#taken}` });
+		const value = this.#value;
+		const draft: Draft = {
+			if: [{ key, revision: 0 }],
+			do: [{ op: "put", key, value, ttl }],
+			origin: store.origin,
+		};
+		const asked = store.clock.monotonic();
+		const taken = (outcome: CommitOutcome): Soon<Attempt> => {
 			if (!outcome.ok) {
-				if (outcome.why === "condition") return { refused: outcome };
-				throw refusalError(this.#parts.feed.scope, outcome);
+				if (outcome.why === "condition") return outcome;
+				throw refusalError(feed.scope, outcome);
 			}
-			const condition = { key, revision: outcome.revision };
-			const lease = new HeldLease(name, ttl, asked, {
-				store,
-				scope: this.#parts.feed.scope,
-				condition,
-				renew: (extension, patience) =>
-					submit({ if: [condition], do: [{ op: "touch", key, ttl: extension }] }, patience),
-				remove: () => submit({ if: [condition], do: [{ op: "delete", key }] }, undefined, true),
-				ended: (ended) => leases.delete(ended),
-			});
-			leases.add(lease);
-			if (lease.remaining > 0) return { lease };
+			const lease = new HeldLease(name, { key, revision: outcome.revision }, ttl, asked, this.#parts);
+			if (lease.remaining > 0) return lease;
 			// The answer took longer than the lease lives: a lease that has run out is never handed out.
-			void this.#giveBack(key, holder).catch(() => {});
-		}
+			this.#giveBack(key, value);
+			return this.#attempt(name, key, options);
+		};
+		const outcome = submit(draft, options);
+		if (!isLater(outcome)) return taken(outcome);
+		// Its answer may be lost: nothing else must look like it.
+		this.#value = undefined;
+		return outcome.then(taken, (error: unknown) => {
+			// It may be ours without our knowing: nobody else should wait for it until it expires.
+			const sent = isHoldfastError(error, "outcome-unknown") || options.signal?.aborted === true;
+			if (sent) this.#giveBack(key, value);
+			throw error;
+		});
 	}
 
-	async #giveBack(key: string, holder: string): Promise<void> {
+	#giveBack(key: string, value: Value): void {
+		void this.#returned(key, this.#holder(value)).catch(() => {});
+	}
+
+	async #returned(key: string, holder: string): Promise<void> {
 		const { reader, feed, submit } = this.#parts;
 		// Overtakes the attempt, should that still be on its way: what is read after it stays so.
 		await submit({ do: [] });
 		const { entries } = await reader.read(feed.scope, [key]);
 		const [entry] = entries;
-		if (entry && this.#holder(entry.value.data(this.#parts.store.codec)) === holder)
+		if (entry && this.#holder(entry.value) === holder)
 			await submit({ if: [{ key, revision: entry.revision }], do: [{ op: "delete", key }] });
 	}
 
@@ -152,14 +160,15 @@ export class Locks {
 		signal?.throwIfAborted();
 	}
 
-	#holder(data: unknown): string {
-		return String((data as { holder?: unknown } | null)?.holder);
+	#holder(value: Value | undefined): string {
+		const data = value?.data(this.#parts.store.codec);
+		return String((data as { holder?: unknown } | null | undefined)?.holder);
 	}
 
 	#holderOf({ entry }: Refused): { readonly holder: string; readonly expiresIn: number } {
 		const { store } = this.#parts;
 		return {
-			holder: this.#holder(entry?.value.data(store.codec)),
+			holder: this.#holder(entry?.value),
 			expiresIn: Math.max(0, (entry?.expiresAt ?? Number.POSITIVE_INFINITY) - store.now()),
 		};
 	}

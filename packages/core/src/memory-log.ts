@@ -58,10 +58,6 @@ export class MemoryLog {
 		return recordOf({ head, eventsHead: 0 }, origin === undefined ? {} : { origin }, revision, time, row, []);
 	}
 
-	revision(index: number): number {
-		return this.#number(index, 0);
-	}
-
 	time(index: number): number {
 		return this.#number(index, 2);
 	}
@@ -76,7 +72,7 @@ export class MemoryLog {
 		let high = this.#size;
 		while (low < high) {
 			const middle = (low + high) >> 1;
-			if (this.revision(middle) > revision) high = middle;
+			if (this.#number(middle, 0) > revision) high = middle;
 			else low = middle + 1;
 		}
 		return low;
@@ -88,12 +84,14 @@ export class MemoryLog {
 
 	#grow(): void {
 		const start = this.#start;
-		// Full: its rows are in two parts, the older ones last.
-		this.#rows = [...this.#rows.slice(start), ...this.#rows.slice(0, start)];
-		this.#origins = [...this.#origins.slice(start), ...this.#origins.slice(0, start)];
-		this.#numbers = [...this.#numbers.slice(4 * start), ...this.#numbers.slice(0, 4 * start)];
+		// Full: the older rows stand behind the newer ones.
+		this.#rows = turned(this.#rows, start);
+		this.#origins = turned(this.#origins, start);
+		this.#numbers = turned(this.#numbers, 4 * start);
 		this.#start = 0;
 		// A power of two: the masks above depend on it.
 		this.#length = Math.max(4, 2 * this.#length);
 	}
 }
+
+const turned = <T>(list: readonly T[], start: number): T[] => list.slice(start).concat(list.slice(0, start));

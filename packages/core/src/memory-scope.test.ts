@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import type { Commit, Entry, LogQuery, LogRecord } from "./backend.js";
+import type { Commit, Entry, EventFact, LogQuery } from "./backend.js";
 import { Heap } from "./heap.js";
 import { spanUnder } from "./key.js";
 import { MemoryScope, type MemoryUse } from "./memory-scope.js";
+import type { Deed, Written } from "./reducer.js";
 import { givenValue } from "./value.js";
 
 const unbounded = (): MemoryUse => ({
@@ -20,19 +21,13 @@ const entryOf = (key: string, expiresAt: number | null = null, data: unknown = k
 	expiresAt,
 	metadata: undefined,
 });
-const recordOf = (revision: number, part: Partial<LogRecord> = {}): LogRecord => ({
+const deedOf = (revision: number, events: readonly EventFact[] = [], written: Written = "k"): Deed => [
+	{ id: `c${revision}` },
 	revision,
-	previous: revision - 1,
-	id: `c${revision}`,
-	time: revision,
-	origin: undefined,
-	metadata: undefined,
-	quiet: false,
-	changes: [{ type: "delete", key: "k", entry: null }],
-	events: [],
-	previousEvents: 0,
-	...part,
-});
+	revision,
+	written,
+	events,
+];
 const event = { type: "e", payload: givenValue("told") };
 const putOf = (key: string, data: unknown): Commit => ({
 	id: "c",
@@ -122,13 +117,11 @@ describe("what a scope holds", () => {
 					if (typeof step === "string") continue;
 					if ("put" in step) {
 						scope.put(entryOf(step.put, step.expiresAt, "x".repeat(i)));
-						scope.append(
-							recordOf(i, { changes: [{ type: "set", key: step.put, entry: entryOf(step.put) }] }),
-						);
+						scope.note(...deedOf(i, [], entryOf(step.put)));
 						held.add(step.put);
 					} else if ("remove" in step) {
 						scope.remove(step.remove);
-						scope.append(recordOf(i, { events: [event] }));
+						scope.note(...deedOf(i, [event]));
 						held.delete(step.remove);
 					}
 					expect(use.entries).toBe(held.size + 1);
@@ -173,8 +166,8 @@ describe("a store at its bound", () => {
 		const use = { ...unbounded(), maxBytes: 2000 };
 		const scope = new MemoryScope(use);
 		scope.put(entryOf("a"));
-		scope.append(recordOf(1, { events: [event] }));
-		scope.append(recordOf(2));
+		scope.note(...deedOf(1, [event]));
+		scope.note(...deedOf(2));
 		const changes = (): number => scope.log(0, { of: "changes", limit: 9, bytes: 1e6 }, 2).records.length;
 		expect(scope.hasRoom(putOf("b", "x".repeat(300)))).toBe(true);
 		expect(changes()).toBe(2);
@@ -200,7 +193,7 @@ describe("a log", () => {
 	const filled = (): MemoryScope => {
 		const scope = new MemoryScope(unbounded());
 		for (let revision = 1; revision <= 10; revision++) {
-			scope.append(recordOf(revision, revision % 3 === 0 ? { events: [event] } : {}));
+			scope.note(...deedOf(revision, revision % 3 === 0 ? [event] : []));
 			scope.head = revision;
 			if (revision % 3 === 0) scope.eventsHead = revision;
 		}
@@ -273,7 +266,7 @@ describe("a log", () => {
 		const use = unbounded();
 		const scope = new MemoryScope(use);
 		scope.keep = { changes: { count: 0, age: 1e6 }, events: { count: 0, age: 1e6 } };
-		scope.append(recordOf(1, { events: [event] }));
+		scope.note(...deedOf(1, [event]));
 		expect([page(scope, 0, {}), page(scope, 0, { of: "events" })]).toEqual([
 			[[], false],
 			[[], false],

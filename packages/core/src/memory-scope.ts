@@ -15,6 +15,7 @@ import { spanUnder } from "./key.js";
 import { MemoryLog, type Row } from "./memory-log.js";
 import {
 	addToTally,
+	type Deed,
 	isLive,
 	type Journal,
 	type Judged,
@@ -205,25 +206,29 @@ export class MemoryScope implements ScopeState, Journal {
 		}
 	}
 
-	append(record: LogRecord): void {
-		const written = record.changes.map(({ key, entry }) => entry ?? key);
-		this.#log(record, written, record.events, record, record.revision, record.previous, record.time);
-		if (this.watchers !== undefined) this.#signals.push({ type: "records", records: [record] });
-	}
-
-	committed(
-		commit: Judged,
+	note(
+		commit: Deed[0],
 		revision: number,
 		time: number,
 		written: Written | readonly Written[],
 		events: readonly EventFact[],
+		gone?: "delete" | "expire",
 	): void {
-		const { id, metadata, quiet } = commit;
+		const { keep } = this;
+		const { id, origin, metadata, quiet } = commit;
 		const isBare = id === undefined && metadata === undefined && quiet !== true && events.length === 0;
 		const isHeard = this.watchers !== undefined;
-		const record = isHeard || !isBare ? recordOf(this, commit, revision, time, written, events) : undefined;
+		const record =
+			isBare && !isHeard ? undefined : recordOf(this, commit, revision, time, written, events, gone);
 		const row = isBare ? written : (record as LogRecord);
-		this.#log(row, written, events, commit, revision, this.head, time);
+		let bytes = overhead;
+		if (Array.isArray(written)) for (const each of written) bytes += writtenBytes(each);
+		else bytes += writtenBytes(written as Written);
+		for (const { payload } of events) bytes += payload.size;
+		if (keep?.changes.count !== 0) this.#push(this.#changes, row, origin, revision, time, bytes);
+		if (events.length > 0 && keep?.events.count !== 0)
+			this.#push(this.#events, row, origin, revision, time, bytes);
+		this.trim(time);
 		if (isHeard) this.#signals.push({ type: "records", records: [record as LogRecord] });
 	}
 
@@ -295,29 +300,16 @@ export class MemoryScope implements ScopeState, Journal {
 			}
 	}
 
-	#log(
+	#push(
+		log: MemoryLog,
 		row: Row,
-		written: Written | readonly Written[],
-		events: readonly EventFact[],
-		{ origin }: Pick<LogRecord, "origin"> | Judged,
+		origin: string | undefined,
 		revision: number,
-		previous: number,
 		time: number,
+		bytes: number,
 	): void {
-		const { keep } = this;
-		let bytes = overhead;
-		if (Array.isArray(written)) for (const each of written) bytes += writtenBytes(each);
-		else bytes += writtenBytes(written as Written);
-		for (const { payload } of events) bytes += payload.size;
-		if (keep === undefined || keep.changes.count > 0) {
-			this.#changes.push(row, origin, revision, previous, time, bytes);
-			this.#use.bytes += bytes;
-		}
-		if (events.length > 0 && (keep === undefined || keep.events.count > 0)) {
-			this.#events.push(row, origin, revision, previous, time, bytes);
-			this.#use.bytes += bytes;
-		}
-		this.trim(time);
+		log.push(row, origin, revision, this.head, time, bytes);
+		this.#use.bytes += bytes;
 	}
 
 	#dropOldest(log: MemoryLog): void {

@@ -5,10 +5,12 @@ import type {
 	Batch,
 	BatchAnswer,
 	Commit,
+	LogRecord,
 	Mutation,
 	ReadAnswer,
 	ScopePage,
 	Signal,
+	Value,
 } from "./backend.js";
 import { systemClock } from "./clock.js";
 import { compareKeys, spanUnder } from "./key.js";
@@ -295,4 +297,74 @@ test("a sealed scope has no deadline, keeps its entries, and is there though it 
 	expect(store.do("empty", put("k")).outcomes).toMatchObject([{ why: "sealed", note: "gone" }]);
 	store.do("s", { op: "seal", note: null });
 	expect(store.do("s", put("l")).outcomes).toMatchObject([{ ok: true }]);
+});
+
+describe("a commit at once", () => {
+	const key = fc.constantFrom("a", "b", "c");
+	const mutation: fc.Arbitrary<Mutation> = fc.oneof(
+		fc.record({ key, ttl: fc.constantFrom(null, 1, 5) }).map(({ key, ttl }) => put(key, 1, ttl)),
+		fc.record({ op: fc.constant("delete" as const), key }),
+		fc.record({ op: fc.constant("add" as const), key, by: fc.constant(1) }),
+		fc.record({ op: fc.constant("touch" as const), key: fc.option(key), ttl: fc.constant(3) }),
+		fc.constant<Mutation>({ op: "emit", type: "e", payload: givenValue("told") }),
+	);
+	const seal = fc.constantFrom("moved", null).map((note): Mutation[] => [{ op: "seal", note }]);
+	const commit = fc.record({
+		do: fc.oneof(
+			{
+				weight: 9,
+				arbitrary: fc.uniqueArray(mutation, {
+					maxLength: 3,
+					selector: (each) => ("key" in each ? each.key : each.op),
+				}),
+			},
+			{ weight: 1, arbitrary: seal },
+		),
+		absent: fc.option(key, { nil: undefined, freq: 4 }),
+		part: fc.constantFrom<Partial<Commit>>({}, {}, { quiet: true }, { metadata: "why" }),
+		later: fc.constantFrom(0, 1, 4),
+		floor: fc.constantFrom(0, 2e6),
+	});
+
+	test("does what a batch of one does, tells the same, and leaves the same log", () => {
+		fc.assert(
+			fc.property(fc.array(commit, { maxLength: 20 }), fc.boolean(), (commits, isWatched) => {
+				const [batched, atOnce] = [new Store(), new Store()];
+				const heard: [unknown[], unknown[]] = [[], []];
+				const plain = (value: unknown): unknown =>
+					JSON.parse(
+						JSON.stringify(value, function (this: Partial<LogRecord>, name, part) {
+							// A commit at once is named by its store; only a record with events knows the one before.
+							if (name === "id" || (name === "previousEvents" && this.events?.length === 0)) return "";
+							return (part as Partial<Value> | null)?.text ?? part;
+						}),
+					);
+				for (const [i, { backend }] of [batched, atOnce].entries())
+					if (isWatched) void backend.watch("s", (signal) => heard[i]?.push(plain(signal)));
+				for (const { do: mutations, absent, part, later, floor } of commits) {
+					batched.now += later;
+					atOnce.now += later;
+					const draft = {
+						do: mutations,
+						origin: "me",
+						...part,
+						...(absent !== undefined && { if: [{ key: absent, revision: 0 }] }),
+					};
+					const { outcomes } = batched.send("s", [{ id: "c", ...draft }], { floor, step: 3 });
+					const sender = { scope: "s", floor, keep: { changes: log, events: log } };
+					expect(plain(atOnce.backend.commitNow?.(sender, draft, 3))).toEqual(plain(outcomes[0]));
+					expect(atOnce.read("s").head).toBe(batched.read("s").head);
+				}
+				expect(heard[1]).toEqual(heard[0]);
+				const state = ({ backend }: Store) =>
+					plain([
+						backend.list("s", { ...spanUnder(""), limit: 99, bytes: 1e6 }),
+						...(["changes", "events"] as const).map((of) =>
+							backend.log("s", 0, { of, limit: 99, bytes: 1e6 }),
+						),
+					]);
+				expect(state(atOnce)).toEqual(state(batched));
+			}),
+		);
+	});
 });

@@ -74,19 +74,21 @@ export type Written = Entry | string;
 
 /** Takes what is done to a scope, in order, before the head moves on. */
 export interface Journal {
-	/** Entries were removed because their time had come. */
-	append(record: LogRecord): void;
-	/** A commit was applied: {@link recordOf} makes a record of it. */
-	committed(
-		commit: Judged,
-		revision: number,
-		time: number,
-		written: Written | readonly Written[],
-		events: readonly EventFact[],
-	): void;
+	/** What {@link recordOf} makes a record of. */
+	note(...deed: Deed): void;
 	/** The scope was found past its deadline and cleared; what it did before went with the rest. */
 	ended(): void;
 }
+
+/** What was done in one revision; `gone` says how keys went. */
+export type Deed = [
+	commit: Omit<Judged, "do">,
+	revision: number,
+	time: number,
+	written: Written | readonly Written[],
+	events: readonly EventFact[],
+	gone?: "delete" | "expire",
+];
 
 /** What a batch did. */
 export interface Evaluation {
@@ -140,31 +142,28 @@ function added<T>(list: T[] | undefined, item: T): T[] {
 const keyOf = (part: Condition | Mutation): string | undefined =>
 	"key" in part ? (part.key ?? undefined) : undefined;
 
-const changeOf = (written: Written): Change =>
-	typeof written === "string"
-		? { type: "delete", key: written, entry: null }
-		: { type: "set", key: written.key, entry: written };
-
-/** The record of a commit that moves a scope's head from `previous` to a revision. */
-export const recordOf = (
+/** The record of what moves a scope's head from `previous` to a revision. */
+export function recordOf(
 	{ head: previous, eventsHead: previousEvents }: Pick<ScopeState, "head" | "eventsHead">,
-	{ id, origin, metadata, quiet = false }: Omit<Judged, "do">,
-	revision: number,
-	time: number,
-	written: Written | readonly Written[],
-	events: readonly EventFact[],
-): LogRecord => ({
-	revision,
-	previous,
-	id: id ?? `${origin}.${revision}`,
-	time,
-	origin,
-	metadata,
-	quiet,
-	changes: Array.isArray(written) ? written.map(changeOf) : [changeOf(written as Written)],
-	events,
-	previousEvents,
-});
+	...[{ id, origin, metadata, quiet = false }, revision, time, written, events, gone = "delete"]: Deed
+): LogRecord {
+	const changeOf = (each: Written): Change =>
+		typeof each === "string"
+			? { type: gone, key: each, entry: null }
+			: { type: "set", key: each.key, entry: each };
+	return {
+		revision,
+		previous,
+		id: id ?? `${origin}.${revision}`,
+		time,
+		origin,
+		metadata,
+		quiet,
+		changes: Array.isArray(written) ? written.map(changeOf) : [changeOf(written as Written)],
+		events,
+		previousEvents,
+	};
+}
 
 function sweep(
 	state: ScopeState,
@@ -185,11 +184,7 @@ function sweep(
 	if (due.size === 0) return;
 	for (const key of due) state.remove(key);
 	const revision = advance(state, floor, step, now);
-	const changes = Array.from(due, (key): Change => ({ type: "expire", key, entry: null }));
-	journal.append({
-		...recordOf(state, { id: `expire-${revision}` }, revision, now, nothing, nothing),
-		changes,
-	});
+	journal.note({ id: `expire-${revision}` }, revision, now, [...due], nothing, "expire");
 	state.head = revision;
 }
 
@@ -320,7 +315,7 @@ function apply(
 	}
 	if (written === undefined && events === undefined)
 		return { ok: true, revision: state.head, changes, numbers };
-	journal.committed(commit, revision, now, written ?? nothing, events ?? nothing);
+	journal.note(commit, revision, now, written ?? nothing, events ?? nothing);
 	state.head = revision;
 	if (events !== undefined) state.eventsHead = revision;
 	return { ok: true, revision, changes, numbers };
@@ -391,8 +386,7 @@ export function evaluate(state: ScopeState, batch: Batch, now: number): Evaluati
 	let records: LogRecord[] = [];
 	let ended = false;
 	const answer = run(state, batch, now, {
-		append: (record) => records.push(record),
-		committed: (...done) => records.push(recordOf(state, ...done)),
+		note: (...deed) => records.push(recordOf(state, ...deed)),
 		ended: () => {
 			records = [];
 			ended = true;

@@ -33,6 +33,24 @@ describe("update", () => {
 		expect(await manager.shared.get("n")).toBe(1000);
 	});
 
+	test("that its own function asks for comes after it, and keeps its place before later ones", async ({
+		manager,
+	}) => {
+		const { shared } = manager;
+		const inner: Promise<unknown>[] = [];
+		const add = (by: string) => shared.update("a", (text = "") => text + by);
+		const ask = (by: string, later: boolean) =>
+			shared.update("a", (text = "") => {
+				inner.push(add(by));
+				return later ? Promise.resolve(`${text}.`) : `${text}.`;
+			});
+		expect(await ask("b", false)).toBe(".");
+		expect(await Promise.all(inner.splice(0))).toEqual([".b"]);
+		expect(await Promise.all([ask("c", true), add("d")])).toEqual([".b.", ".b.d"]);
+		await Promise.all(inner);
+		expect(await shared.get("a")).toBe(".b.dc");
+	});
+
 	test("calls its function again with what is there after a conflict", async ({ trial, manager }) => {
 		const other = await trial.manager();
 		await manager.shared.set("a", 1);

@@ -1,0 +1,48 @@
+/** A manager's leases, with one timer for all of them. */
+import type { Cancel, Clock } from "./clock.js";
+import type { HeldLease } from "./lease.js";
+
+/** Leases that are to be renewed within so many ms go with the one whose time has come: a look at all of them serves many. */
+const together = 50;
+
+export class Leases {
+	readonly #clock: Clock;
+	readonly #held = new Set<HeldLease>();
+	#at = Number.POSITIVE_INFINITY;
+	#cancel: Cancel | undefined;
+
+	constructor(clock: Clock) {
+		this.#clock = clock;
+	}
+
+	add(lease: HeldLease): void {
+		this.#held.add(lease);
+		this.wakeAt(lease.wakesAt);
+	}
+
+	delete(lease: HeldLease): void {
+		this.#held.delete(lease);
+	}
+
+	/** Looks at the leases at an instant of the monotonic clock, or before. A lock that is let go of leaves the timer for the next. */
+	wakeAt(at: number): void {
+		if (at >= this.#at) return;
+		this.#at = at;
+		this.#cancel?.();
+		this.#cancel = this.#clock.after(Math.max(0, at - this.#clock.monotonic()), () => this.#wake(), true);
+	}
+
+	/** Lets go of all of them. */
+	async release(): Promise<void> {
+		await Promise.all(Array.from(this.#held, (lease) => lease.release()));
+		this.#cancel?.();
+	}
+
+	#wake(): void {
+		this.#at = Number.POSITIVE_INFINITY;
+		const until = this.#clock.monotonic() + together;
+		for (const lease of this.#held)
+			if (lease.wakesAt <= until) void lease.renew();
+			else this.wakeAt(lease.wakesAt);
+	}
+}
