@@ -24,6 +24,7 @@ export class Pulse {
 	/** Those that shall send at the end of this turn. */
 	#fresh = new Set<Gathering>();
 	#window = shortest;
+	#lag = 0;
 	#timer: Cancel | undefined;
 
 	constructor(clock: Clock) {
@@ -60,7 +61,9 @@ export class Pulse {
 			() => {
 				this.#timer = undefined;
 				const lag = this.#clock.monotonic() - due;
-				this.#window = Math.min(longest, Math.max(shortest, 2 * lag));
+				// Twice in a row: a pause of a moment, as for a garbage collection, is no load.
+				this.#window = Math.min(longest, Math.max(shortest, 2 * Math.min(lag, this.#lag)));
+				this.#lag = lag;
 				const warm = this.#warm;
 				this.#warm = new Set();
 				for (const gathering of warm) if (gathering.flush()) this.#warm.add(gathering);
