@@ -49,12 +49,18 @@ export class Pulse {
 	#sendFresh(): void {
 		const fresh = this.#fresh;
 		this.#fresh = new Set();
-		for (const gathering of fresh) if (gathering.flush()) this.#warm.add(gathering);
-		if (this.#warm.size > 0) this.#beatLater();
+		this.#flush(fresh);
+	}
+
+	#flush(gatherings: ReadonlySet<Gathering>): void {
+		for (const gathering of gatherings) if (gathering.flush()) this.#warm.add(gathering);
+		// A window begins when the sinks have written, which they do at the end of this turn: however many listen, as much time as their frames
+		// take is left for everything else.
+		queueMicrotask(() => this.#beatLater());
 	}
 
 	#beatLater(): void {
-		if (this.#timer !== undefined) return;
+		if (this.#timer !== undefined || this.#warm.size === 0) return;
 		const due = this.#clock.monotonic() + this.#window;
 		this.#timer = this.#clock.after(
 			this.#window,
@@ -66,8 +72,7 @@ export class Pulse {
 				this.#lag = lag;
 				const warm = this.#warm;
 				this.#warm = new Set();
-				for (const gathering of warm) if (gathering.flush()) this.#warm.add(gathering);
-				if (this.#warm.size > 0) this.#beatLater();
+				this.#flush(warm);
 			},
 			true,
 		);
