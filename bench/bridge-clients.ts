@@ -30,7 +30,7 @@ export interface HeardReport {
 }
 
 /** The most clients that listen; the others drain. */
-const listeners = 10;
+const listeners = 4;
 
 /** The fewest bytes in which either protocol can tell a change. */
 const leastBytes = 40;

@@ -10,7 +10,7 @@ import {
 	type Signal,
 	type Unwatch,
 } from "@holdfast/core";
-import { decodeError, type StreamMessage } from "@holdfast/core/wire";
+import { decodeError, type StreamMessage, unpackRecords } from "@holdfast/core/wire";
 import type { Calls } from "./remote-calls.js";
 import type { Identity } from "./remote-identity.js";
 import type { Page, PageNews } from "./remote-page.js";
@@ -235,7 +235,7 @@ export class Link {
 				return;
 		}
 		const watched = this.#scopes.get(message.s);
-		if (message.t === "r") watched?.take(message.records);
+		if (message.t === "r") watched?.take(unpackRecords(message.records));
 		else {
 			if (message.t === "denied") this.#deny(message.s, decodeError(message.error));
 			else {

@@ -15,6 +15,7 @@ import {
 	encodeBatch,
 	paths,
 	type Route,
+	unpackRecords,
 } from "../wire/index.js";
 import { createStateHandler } from "./handler.js";
 
@@ -77,7 +78,10 @@ function overBridge(inner: Backend): Backend {
 				if (message.t === "ready") return resolve();
 				if (!attached) return;
 				if (message.t === "r")
-					listener({ type: "records", records: message.records.map((record) => decodeRecord(record)) });
+					listener({
+						type: "records",
+						records: unpackRecords(message.records).map((record) => decodeRecord(record)),
+					});
 				if (message.t === "reset") listener({ type: "wake" });
 			});
 			void (async () => {

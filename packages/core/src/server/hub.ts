@@ -7,7 +7,7 @@ import { parseScopeId } from "../key.js";
 import type { ManagerParts } from "../live-manager.js";
 import type { Snapshot } from "../snapshot.js";
 import { formatEvent } from "../wire/event-stream.js";
-import { encodeRecord } from "../wire/record.js";
+import { packRecords } from "../wire/record.js";
 import type { Gathering, Pulse } from "./pulse.js";
 
 /** How many bytes of frames are kept, for who comes back after a moment. */
@@ -37,7 +37,7 @@ const encoder = new TextEncoder();
 
 /** Records as one event. */
 export const encodeFrame = (scope: ScopeId, records: readonly LogRecord[]): Uint8Array =>
-	encoder.encode(formatEvent({ t: "r", s: scope, records: records.map(encodeRecord) }));
+	encoder.encode(formatEvent({ t: "r", s: scope, records: packRecords(records) }));
 
 /** A followed scope. */
 export class Hub implements Follower, Gathering {

@@ -1,13 +1,14 @@
 /** The handler for Node's http, and so for Express and its like: a stream goes to the response directly, a web stream costs more. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { StateHandler } from "./handler.js";
-import type { OpenSink, SinkEvents, StreamSink } from "./sink.js";
+import { NodeSinks } from "./node-sink.js";
 
 /** What middleware of Express and others leaves on a request. */
 type NodeRequest = IncomingMessage & { readonly originalUrl?: string; readonly body?: unknown };
 
 /**
- * Makes a listener for Node's http out of a handler.
+ * Makes a listener for Node's http, https and http2 out of a handler.
  *
  * @example
  * ```ts
@@ -15,19 +16,32 @@ type NodeRequest = IncomingMessage & { readonly originalUrl?: string; readonly b
  * app.use("/state", nodeHandler(handler)); // Express
  * ```
  */
-export const nodeHandler =
-	(handler: StateHandler) =>
-	(incoming: IncomingMessage, outgoing: ServerResponse): void => {
-		answer(handler, incoming as NodeRequest, outgoing).catch(() => {
+export const nodeHandler = (
+	handler: StateHandler,
+): ((
+	incoming: IncomingMessage | Http2ServerRequest,
+	outgoing: ServerResponse | Http2ServerResponse,
+) => void) => {
+	const sinks = new NodeSinks();
+	return (incoming, outgoing) => {
+		// The compatible part of HTTP/2's API is all that is used of it.
+		const response = outgoing as ServerResponse;
+		answer(handler, incoming as NodeRequest, response, sinks).catch(() => {
 			// Malformed beyond what a Request can hold, or cut off.
-			if (!outgoing.headersSent) outgoing.writeHead(400).end();
-			else outgoing.destroy();
+			if (!response.headersSent) response.writeHead(400).end();
+			else response.destroy();
 		});
 	};
+};
 
-async function answer(handler: StateHandler, incoming: NodeRequest, outgoing: ServerResponse): Promise<void> {
+async function answer(
+	handler: StateHandler,
+	incoming: NodeRequest,
+	outgoing: ServerResponse,
+	sinks: NodeSinks,
+): Promise<void> {
 	const response = await handler.serve(requestOf(incoming), (headers, events) =>
-		openSink(outgoing, headers, events),
+		sinks.open(outgoing, headers, events),
 	);
 	if (response === undefined) return;
 	const body = new Uint8Array(await response.arrayBuffer());
@@ -35,8 +49,8 @@ async function answer(handler: StateHandler, incoming: NodeRequest, outgoing: Se
 	response.headers.forEach((value, name) => {
 		headers[name] = value;
 	});
-	// What was not read of a body that is refused is not waited for.
-	if (!incoming.complete) headers.connection = "close";
+	// What was not read of a body that is refused is not waited for; HTTP/2 ends only the stream.
+	if (!incoming.complete && incoming.httpVersionMajor === 1) headers.connection = "close";
 	outgoing.writeHead(response.status, headers);
 	outgoing.end(body);
 }
@@ -81,36 +95,4 @@ function bodyOf(incoming: NodeRequest): ReadableStream<Uint8Array> | string {
 		},
 		{ highWaterMark: 0 },
 	);
-}
-
-function openSink(
-	outgoing: ServerResponse,
-	headers: Parameters<OpenSink>[0],
-	events: SinkEvents,
-): StreamSink {
-	let cut: ReturnType<typeof setTimeout> | undefined;
-	outgoing.writeHead(200, headers);
-	outgoing.flushHeaders();
-	// Not the event "drain": that comes only after more waited than Node's own mark.
-	const taken = (): void => events.drained();
-	outgoing.on("close", () => {
-		clearTimeout(cut);
-		events.closed();
-	});
-	// What is written after the client has gone is lost, as it should be.
-	outgoing.on("error", () => {});
-	return {
-		write(bytes) {
-			if (!outgoing.destroyed && !outgoing.writableEnded) outgoing.write(bytes, taken);
-		},
-		get waiting() {
-			return outgoing.writableLength;
-		},
-		end(grace) {
-			if (outgoing.writableEnded) return;
-			outgoing.end();
-			cut = setTimeout(() => outgoing.destroy(), grace);
-			cut.unref();
-		},
-	};
 }

@@ -24,6 +24,7 @@ export class Pulse {
 	/** Those that shall send at the end of this turn. */
 	#fresh = new Set<Gathering>();
 	#window = shortest;
+	#lag = 0;
 	#timer: Cancel | undefined;
 
 	constructor(clock: Clock) {
@@ -48,23 +49,30 @@ export class Pulse {
 	#sendFresh(): void {
 		const fresh = this.#fresh;
 		this.#fresh = new Set();
-		for (const gathering of fresh) if (gathering.flush()) this.#warm.add(gathering);
-		if (this.#warm.size > 0) this.#beatLater();
+		this.#flush(fresh);
+	}
+
+	#flush(gatherings: ReadonlySet<Gathering>): void {
+		for (const gathering of gatherings) if (gathering.flush()) this.#warm.add(gathering);
+		// A window begins when the sinks have written, which they do at the end of this turn: however many listen, as much time as their frames
+		// take is left for everything else.
+		queueMicrotask(() => this.#beatLater());
 	}
 
 	#beatLater(): void {
-		if (this.#timer !== undefined) return;
+		if (this.#timer !== undefined || this.#warm.size === 0) return;
 		const due = this.#clock.monotonic() + this.#window;
 		this.#timer = this.#clock.after(
 			this.#window,
 			() => {
 				this.#timer = undefined;
 				const lag = this.#clock.monotonic() - due;
-				this.#window = Math.min(longest, Math.max(shortest, 2 * lag));
+				// Twice in a row: a pause of a moment, as for a garbage collection, is no load.
+				this.#window = Math.min(longest, Math.max(shortest, 2 * Math.min(lag, this.#lag)));
+				this.#lag = lag;
 				const warm = this.#warm;
 				this.#warm = new Set();
-				for (const gathering of warm) if (gathering.flush()) this.#warm.add(gathering);
-				if (this.#warm.size > 0) this.#beatLater();
+				this.#flush(warm);
 			},
 			true,
 		);

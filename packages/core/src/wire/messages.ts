@@ -92,6 +92,18 @@ export interface WireRecord {
 	readonly f?: number;
 }
 
+/** A {@link WireRecord} among those of one message, see `unpackRecords`: what goes without saying is left out, since every page is sent it. */
+export type PackedRecord = Omit<WireRecord, "p" | "i" | "o"> & {
+	/** The head before it, unless that is the record before it in the message. */
+	readonly p?: number;
+	/** The commit's id, unless `n` tells it. */
+	readonly i?: string;
+	/** What stands in the commit's id after the writer's name, which is the last part of the origin, and a point. */
+	readonly n?: string;
+	/** The origin, unless it is that of the record before it in the message; `null`: there is none. */
+	readonly o?: string | null;
+};
+
 /** Writes a value, given as its text. */
 export interface WirePut {
 	readonly op: "put";
@@ -305,7 +317,7 @@ export type StreamMessage =
 	/** All up to this cursor was told; what follows is live. */
 	| { readonly t: "ready"; readonly s: ScopeId; readonly c: Cursor }
 	/** Records, in order; some of them may have been told before. */
-	| { readonly t: "r"; readonly s: ScopeId; readonly records: readonly WireRecord[] }
+	| { readonly t: "r"; readonly s: ScopeId; readonly records: readonly PackedRecord[] }
 	/** List the scope anew; records after this cursor follow here. */
 	| { readonly t: "reset"; readonly s: ScopeId; readonly c: Cursor; readonly why: ResetReason }
 	/** This scope is not told, or not any more. */

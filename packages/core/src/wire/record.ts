@@ -2,7 +2,7 @@
 import type { Change, LogRecord } from "../backend.js";
 import { storedValue } from "../value.js";
 import { decodeEntry } from "./entry.js";
-import type { WireChange, WireRecord } from "./messages.js";
+import type { PackedRecord, WireChange, WireRecord } from "./messages.js";
 
 function encodeChange({ key, type, entry }: Change): WireChange {
 	if (entry === null) return { k: key, t: type === "expire" ? type : "delete" };
@@ -55,6 +55,36 @@ export function decodeRecord(record: WireRecord, mine?: string): LogRecord {
 		events: e.map(([type, text]) => ({ type, payload: storedValue(text) })),
 		previousEvents: f,
 	};
+}
+
+/** What the ids of an origin's own commits begin with. */
+const idsOf = (origin: string): string => `${origin.slice(origin.lastIndexOf(".") + 1)}.`;
+
+/** Records of one message as they are sent: each without what it has in common with the one before it. */
+export function packRecords(records: readonly LogRecord[]): PackedRecord[] {
+	let before: WireRecord | undefined;
+	return records.map((record) => {
+		const encoded = encodeRecord(record);
+		const { p, i, o, ...rest } = encoded;
+		const ids = o === undefined ? undefined : idsOf(o);
+		const packed: PackedRecord = {
+			...rest,
+			...(p !== before?.r && { p }),
+			...(ids !== undefined && i.startsWith(ids) ? { n: i.slice(ids.length) } : { i }),
+			...(o !== before?.o && { o: o ?? null }),
+		};
+		before = encoded;
+		return packed;
+	});
+}
+
+/** What {@link packRecords} made. */
+export function unpackRecords(packed: readonly PackedRecord[]): WireRecord[] {
+	let before: WireRecord | undefined;
+	return packed.map(({ p = before?.r ?? 0, i, n, o = before?.o ?? null, ...rest }) => {
+		before = { ...rest, p, i: i ?? `${idsOf(o ?? "")}${n}`, ...(o !== null && { o }) };
+		return before;
+	});
 }
 
 /** The origin in the log of what a subject's writer committed through a server: nobody else's commits can have it. */

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Batch, BatchAnswer, Entry, Failure, LogRecord, ReadAnswer } from "../backend.js";
 import { jsonCodec } from "../codec.js";
@@ -21,8 +22,10 @@ import {
 	encodeRecord,
 	formatEvent,
 	ownOrigin,
+	packRecords,
 	type StreamMessage,
 	statusOf,
+	unpackRecords,
 } from "./index.js";
 
 const across = <T>(part: T): T => JSON.parse(JSON.stringify(part));
@@ -88,6 +91,53 @@ test("a record that says little is small, and comes back whole", () => {
 	};
 	expect(encodeRecord(record)).toEqual({ r: 2, p: 0, i: "expire-2", t: 5 });
 	expect(decodeRecord(across(encodeRecord(record)))).toEqual(record);
+});
+
+test("records of one message leave out what they have in common, and come back whole", () => {
+	const parts = fc.record({
+		previous: fc.constantFrom(0, 1, 2, 3),
+		id: fc.constantFrom("w.1", "w.2", ".1", "w", "tag.w.1", "expire-2", ""),
+		origin: fc.constantFrom(undefined, "w", "tag.w", "tag.", "v"),
+	});
+	const told = (records: readonly LogRecord[]) => unpackRecords(across(packRecords(records)));
+	fc.assert(
+		fc.property(fc.array(parts, { maxLength: 6 }), (all) => {
+			const records = all.map(
+				(part, i): LogRecord => ({
+					...part,
+					revision: i + 1,
+					time: 5,
+					metadata: undefined,
+					quiet: false,
+					changes: [],
+					events: [],
+					previousEvents: 0,
+				}),
+			);
+			expect(told(records)).toEqual(records.map(encodeRecord));
+		}),
+	);
+});
+
+test("records of one writer in a row name it once", () => {
+	const records = [1, 2].map(
+		(n): LogRecord => ({
+			revision: n,
+			previous: n - 1,
+			id: `w.${n}`,
+			time: 5,
+			origin: "tag.w",
+			metadata: undefined,
+			quiet: false,
+			changes: [],
+			events: [],
+			previousEvents: 0,
+		}),
+	);
+	expect(packRecords(records)).toEqual([
+		{ r: 1, t: 5, p: 0, n: "1", o: "tag.w" },
+		{ r: 2, t: 5, n: "2" },
+	]);
 });
 
 test("an origin is told to its own writers as they know themselves, and to others as it is", () => {
