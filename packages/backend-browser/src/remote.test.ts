@@ -9,7 +9,8 @@ import {
 import { Client, put, remembering, TestClock } from "@holdfast/core/testing";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { TcpProxy } from "../../backend-redis/src/tcp-proxy.js";
-import { type RemoteBackend, type RemoteOptions, remote } from "./remote.js";
+import { type RemoteOptions, remote } from "./remote.js";
+import type { RemoteBackend } from "./remote-backend.js";
 import type { Page, PageNews } from "./remote-page.js";
 import { StateServer } from "./state-server.js";
 
