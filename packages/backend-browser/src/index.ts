@@ -5,8 +5,16 @@
  */
 
 export { type BrowserBackend, type BrowserOptions, browser } from "./browser.js";
-export { type OfflineQueue, offlineQueue, type RefusedWrite } from "./offline.js";
-export { type RemoteBackend, type RemoteOptions, remote } from "./remote.js";
+export {
+	type LogoutOptions,
+	type OfflineOptions,
+	type OfflineQueue,
+	offlineQueue,
+	type RefusedWrite,
+} from "./offline.js";
+export type { Conflict, Resolve } from "./offline-sending.js";
+export { type RemoteOptions, remote } from "./remote.js";
+export type { RemoteBackend } from "./remote-backend.js";
 export type { Page, PageNews } from "./remote-page.js";
 export type { Pending, RemoteStatus } from "./remote-status.js";
 export type { StorageState } from "./row-backend.js";

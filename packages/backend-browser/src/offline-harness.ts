@@ -11,7 +11,8 @@ import {
 import { remembering } from "@holdfast/core/testing";
 import { afterEach, expect, vi } from "vitest";
 import { type OfflineOptions, type OfflineQueue, offlineQueue } from "./offline.js";
-import { type RemoteBackend, type RemoteOptions, remote } from "./remote.js";
+import { type RemoteOptions, remote } from "./remote.js";
+import type { RemoteBackend } from "./remote-backend.js";
 import { StateServer } from "./state-server.js";
 
 /** What ends with the test, the last first. */

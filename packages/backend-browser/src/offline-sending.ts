@@ -2,7 +2,6 @@
 import {
 	type Batch,
 	type BatchAnswer,
-	type Clock,
 	type Codec,
 	type Delete,
 	decodeKey,
@@ -27,9 +26,8 @@ import {
 	queueLife,
 } from "@holdfast/core/wire";
 import { nameOfScope, type OfflineWrites, type Refusal, type WaitingWrite } from "./offline-writes.js";
-import type { Calls } from "./remote-calls.js";
+import type { RemoteParts } from "./remote-backend.js";
 import { failureOf } from "./remote-failure.js";
-import type { Identity } from "./remote-identity.js";
 import type { Reads } from "./remote-reads.js";
 
 /** How long after it was made a batch may be applied, in ms. */
@@ -53,15 +51,6 @@ export interface Conflict {
 
 /** Settles a {@link Conflict}: answers what is to be written, or `undefined` to give the update up. May be called again for the same one. */
 export type Resolve = (conflict: Conflict) => unknown;
-
-/** What sending works with. */
-export interface SendingParts {
-	readonly calls: Calls;
-	readonly reads: Reads;
-	readonly clock: Clock;
-	readonly identity: Identity;
-	readonly random: () => number;
-}
 
 /** How conflicts are settled. */
 export interface Resolving {
@@ -102,12 +91,12 @@ interface Counted {
 
 /** One page's sending. */
 export class Sending {
-	readonly #parts: SendingParts;
+	readonly #parts: RemoteParts;
 	readonly #resolving: Resolving;
 	readonly #writer = crypto.randomUUID().replaceAll("-", "");
 	#sequence = 0;
 
-	constructor(parts: SendingParts, resolving: Resolving) {
+	constructor(parts: RemoteParts, resolving: Resolving) {
 		this.#parts = parts;
 		this.#resolving = resolving;
 	}
@@ -122,22 +111,28 @@ export class Sending {
 		let counted: Counted | undefined;
 		let miscounts = 0;
 		for (;;) {
+			// Another tab may have gone on with it while this one waited: what is first, and how many were sent, is looked at together.
 			const write = writes.first(scope);
+			const sent = writes.sent(scope);
 			if (write === undefined || write.refused !== undefined) return true;
 			if (!this.#isFor(writes) || !mine()) return false;
 			if (counted === undefined) {
 				const count = await this.#count(writes, scope);
 				if ("failed" in count) return this.#fail(writes, write, count);
+				// The server has lost what it held: what is sent from now on is told apart by what it counts now.
+				if (count.n < sent) await writes.counted(scope, sent, count.n);
 				counted = count;
+				continue;
 			}
-			const sent = writes.sent(scope);
 			if (counted.n > sent) {
 				// Its answer was lost: one is sent only once the answer to the one before it is noted, so that it can only be this one.
 				await writes.stored(write, sent + 1, counted.revision);
 				continue;
 			}
-			// The server has lost what it held: what is sent from now on is told apart by what it counts now.
-			if (counted.n < sent) await writes.counted(scope, counted.n);
+			if (counted.n < sent) {
+				counted = undefined;
+				continue;
+			}
 			if (write.at + queueLife < this.#parts.clock.now()) {
 				const message = "it waited longer than the server remembers whether it was sent";
 				await writes.refuse(write, { code: "timeout", message });

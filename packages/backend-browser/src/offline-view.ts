@@ -60,11 +60,11 @@ export class OfflineView {
 	async keepUpdate(scope: ScopeId, commit: Commit, keep: Retention): Promise<boolean> {
 		const [{ key, revision }] = commit.if as readonly [KeyCondition];
 		const entry = this.entry(scope, key);
-		if (entry === undefined || (entry?.revision ?? 0) !== revision) return false;
+		if (entry !== undefined && (entry?.revision ?? 0) !== revision) return false;
 		const after = this.#waiting(scope).findLast((write) => keysOf(write).includes(key))?.id;
 		const { if: _, ...bare } = commit;
 		return this.writes.add(scope, [after === undefined ? commit : bare], keep, {
-			...(entry !== null && { base: entry.value.text }),
+			...(entry && { base: entry.value.text }),
 			...(after !== undefined && { after }),
 		});
 	}
@@ -139,7 +139,10 @@ export class OfflineView {
 
 	/** Tells mirrors what these keys show now. */
 	show(scope: ScopeId, keys: ReadonlySet<string>, listeners: Iterable<Hear>): void {
-		const changes = Array.from(keys, (key): Shown => ({ key, entry: this.entry(scope, key) ?? null }));
+		const changes = Array.from(keys).flatMap((key): Shown[] => {
+			const entry = this.entry(scope, key);
+			return entry === undefined ? [] : [{ key, entry }];
+		});
 		for (const hear of [...listeners]) hear({ type: "shown", changes });
 	}
 

@@ -228,9 +228,12 @@ export class OfflineWrites {
 		});
 	}
 
-	/** The server has counted another number than this device. */
-	async counted(scope: ScopeId, n: number): Promise<void> {
-		await this.#commit((tx) => tx.set(sentKey(scope), [n, 0] satisfies Sent));
+	/** The server has counted fewer than this device. Does nothing where that has counted on meanwhile. */
+	async counted(scope: ScopeId, before: number, n: number): Promise<void> {
+		await this.#commit(async (tx) => {
+			const sent = (await tx.get(sentKey(scope))) as Sent | undefined;
+			if (sent?.[0] === before) tx.set(sentKey(scope), [n, 0] satisfies Sent);
+		});
 	}
 
 	/** A write was refused for good. */

@@ -24,7 +24,10 @@ import {
 	type ReadAsk,
 	resumes,
 	type ScopeId,
+	type ScopePage,
+	type ScopeRange,
 	type Signal,
+	type Soon,
 	type StateDefinition,
 	type StateManager,
 	StateRules,
@@ -33,11 +36,11 @@ import {
 } from "@holdfast/core";
 import { queueKey } from "@holdfast/core/wire";
 import { OfflineCopy } from "./offline-copy.js";
-import { type Resolve, Sending, type SendingParts } from "./offline-sending.js";
+import { type Resolve, Sending } from "./offline-sending.js";
 import { SendingTurn } from "./offline-turn.js";
 import { OfflineView } from "./offline-view.js";
 import { keysOf, nameOfScope, OfflineWrites, type WaitingWrite } from "./offline-writes.js";
-import type { Page } from "./remote-page.js";
+import type { RemoteBackend, RemoteInside, RemoteParts } from "./remote-backend.js";
 import type { LiveStatus } from "./remote-status.js";
 
 /** A deferred write that the server refused for good. It stays, and later writes to its scope wait behind it, until it is decided on. */
@@ -102,42 +105,10 @@ export interface OfflineQueue {
 	 *
 	 * @internal
 	 */
-	attach(parts: OfflineParts): AttachedQueue;
-}
-
-/** What a queue works with. */
-interface OfflineParts extends SendingParts {
-	readonly url: string;
-	readonly page: Page;
-	readonly status: LiveStatus;
-	/** Whether all tabs are the same user, so that the last one known is the one who writes before the server has answered. */
-	readonly shared: boolean;
-	/** How long a confirmed write waits for the deferred ones before it, in ms. */
-	readonly answerWithin: number;
+	attach(remote: RemoteInside): RemoteBackend;
 }
 
 type Hear = (signal: Signal) => void;
-
-/** A queue between a manager and its remote backend. */
-export interface AttachedQueue {
-	read(
-		asks: readonly ReadAsk[],
-		ask: (asks: readonly ReadAsk[]) => Promise<ReadAnswer | Failure>[],
-	): Promise<ReadAnswer | Failure>[];
-	commit(
-		batches: readonly Batch[],
-		send: (batches: readonly Batch[]) => Promise<BatchAnswer | Failure>[],
-	): Promise<BatchAnswer | Failure>[];
-	list(scope: ScopeId, range: KeyRange, ask: () => Promise<ListPage>): Promise<ListPage>;
-	log(scope: ScopeId, after: Cursor, query: LogQuery, ask: () => Promise<LogPage>): Promise<LogPage>;
-	/** `attach` attaches a listener; where it is `patient`, also while the server is out of reach. */
-	watch(
-		scope: ScopeId,
-		listener: Hear,
-		attach: (listener: Hear, patient: boolean) => Promise<Unwatch>,
-	): Promise<Unwatch>;
-	close(): Promise<void>;
-}
 
 /**
  * Keeps a page's deferred writes in a store of the device until the server has them, and what the page knew last of the server's state. The
@@ -195,7 +166,8 @@ function keptOutcome({ do: mutations }: Commit): CommitOutcome {
 	return { ok: true, revision: 0, changes: mutations.length, numbers };
 }
 
-class LiveQueue implements OfflineQueue, AttachedQueue {
+class LiveQueue implements OfflineQueue, RemoteBackend {
+	readonly name = "remote";
 	refused: readonly RefusedWrite[] = [];
 	readonly #store: Backend;
 	readonly #options: OfflineOptions;
@@ -207,7 +179,8 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 	/** What was told before it was known to whom. */
 	#untaken: (() => void)[] = [];
 	#manager!: StateManager;
-	#parts!: OfflineParts;
+	#remote!: RemoteInside;
+	#parts!: RemoteParts;
 	#sending!: Sending;
 	#turn!: SendingTurn;
 	#started!: Promise<void>;
@@ -228,11 +201,21 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 		this.#options = options;
 	}
 
-	attach(parts: OfflineParts): AttachedQueue {
-		if (this.#parts !== undefined)
+	get traits(): Backend["traits"] {
+		return this.#remote.traits;
+	}
+
+	get status(): LiveStatus {
+		return this.#parts.status;
+	}
+
+	attach(remote: RemoteInside): RemoteBackend {
+		if (this.#remote !== undefined)
 			throw new HoldfastError("invalid-argument", "this queue belongs to another backend: make a new one");
+		const { parts } = remote;
 		const { page, status, identity, clock, random, answerWithin } = parts;
 		const { conflict, state, codec = jsonCodec } = this.#options;
+		this.#remote = remote;
 		this.#parts = parts;
 		this.#sending = new Sending(parts, { resolve: conflict, rules: new StateRules(state), codec });
 		this.#turn = new SendingTurn(page, clock, answerWithin);
@@ -296,16 +279,11 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 		if (this.#parts.shared) await this.#manager.shared.delete(this.#lastKey);
 	}
 
-	read(
-		asks: readonly ReadAsk[],
-		ask: (asks: readonly ReadAsk[]) => Promise<ReadAnswer | Failure>[],
-	): Promise<ReadAnswer | Failure>[] {
-		if (this.#isOffline) return asks.map((one) => this.#readOffline(one, ask));
-		const answers = ask(asks.map((one) => this.#view?.ask(one) ?? one));
-		return asks.map((one, i) => this.#shown(one, answers[i] as Promise<ReadAnswer | Failure>));
+	read(asks: readonly ReadAsk[]): Promise<ReadAnswer | Failure>[] {
+		return this.#isOffline ? asks.map((one) => this.#readOffline(one)) : this.#ask(asks);
 	}
 
-	async list(scope: ScopeId, range: KeyRange, ask: () => Promise<ListPage>): Promise<ListPage> {
+	async list(scope: ScopeId, range: KeyRange): Promise<ListPage> {
 		const listed = async (): Promise<ListPage | undefined> => {
 			if (!this.#isOffline) return undefined;
 			this.#probe(scope);
@@ -315,7 +293,7 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 		if (last !== undefined) return last;
 		if (!this.#parts.page.connected) throw noNetwork(scope).cause;
 		try {
-			const page = await ask();
+			const page = await this.#remote.list(scope, range);
 			return (await this.#known())?.listed(scope, range, page) ?? page;
 		} catch (error) {
 			if (!isHoldfastError(error, "unavailable") || !this.#isOffline) throw error;
@@ -325,8 +303,8 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 		}
 	}
 
-	async log(scope: ScopeId, after: Cursor, query: LogQuery, ask: () => Promise<LogPage>): Promise<LogPage> {
-		const page = await ask();
+	async log(scope: ScopeId, after: Cursor, query: LogQuery): Promise<LogPage> {
+		const page = await this.#remote.log(scope, after, query);
 		const view = await this.#known();
 		if (view === undefined || query.of === "events" || query.newest === true) return page;
 		if (!resumes(page, after, "changes")) {
@@ -336,11 +314,7 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 		return { ...page, records: view.records(scope, page.records) };
 	}
 
-	async watch(
-		scope: ScopeId,
-		listener: Hear,
-		attach: (listener: Hear, patient: boolean) => Promise<Unwatch>,
-	): Promise<Unwatch> {
+	async watch(scope: ScopeId, listener: Hear): Promise<Unwatch> {
 		const { identity } = this.#parts;
 		const hear = (signal: Signal): void => {
 			if (signal.type !== "records") listener(signal);
@@ -362,9 +336,9 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 			this.#isOffline && (await this.#lastKnown({ scope, keys: [] })) !== undefined;
 		try {
 			const known = await isKnown();
-			const unwatch = await attach(hear, known).catch(async (error) => {
+			const unwatch = await this.#remote.watch(scope, hear, known).catch(async (error) => {
 				if (known || !(await isKnown())) throw error;
-				return attach(hear, true);
+				return this.#remote.watch(scope, hear, true);
 			});
 			return () => {
 				leave();
@@ -376,18 +350,24 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 		}
 	}
 
-	commit(
-		batches: readonly Batch[],
-		send: (batches: readonly Batch[]) => Promise<BatchAnswer | Failure>[],
-	): Promise<BatchAnswer | Failure>[] {
+	commit(batches: readonly Batch[]): Promise<BatchAnswer | Failure>[] {
 		return batches.map((batch) =>
-			batch.commits[0]?.deferred === true ? this.#keep(batch) : this.#confirm(batch, send),
+			batch.commits[0]?.deferred === true ? this.#keep(batch) : this.#confirm(batch),
 		);
+	}
+
+	scopes(range: ScopeRange): Soon<ScopePage> {
+		return this.#remote.scopes(range);
+	}
+
+	drop(scope: ScopeId): Soon<void> {
+		return this.#remote.drop(scope);
 	}
 
 	async close(): Promise<void> {
 		if (this.#closed) return;
 		this.#closed = true;
+		await this.#remote.close();
 		this.#retry?.();
 		for (const end of this.#ends) end();
 		this.#tell();
@@ -499,15 +479,15 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 		return answer;
 	}
 
-	async #readOffline(
-		one: ReadAsk,
-		ask: (asks: readonly ReadAsk[]) => Promise<ReadAnswer | Failure>[],
-	): Promise<ReadAnswer | Failure> {
+	#ask(asks: readonly ReadAsk[]): Promise<ReadAnswer | Failure>[] {
+		const answers = this.#remote.read(asks.map((one) => this.#view?.ask(one) ?? one));
+		return asks.map((one, i) => this.#shown(one, answers[i] as Promise<ReadAnswer | Failure>));
+	}
+
+	async #readOffline(one: ReadAsk): Promise<ReadAnswer | Failure> {
 		const known = await this.#lastKnown(one);
-		if (known === undefined && this.#parts.page.connected) {
-			const asked = this.#view?.ask(one) ?? one;
-			return this.#shown(one, ask([asked])[0] as Promise<ReadAnswer | Failure>);
-		}
+		if (known === undefined && this.#parts.page.connected)
+			return this.#ask([one])[0] as Promise<ReadAnswer | Failure>;
 		this.#probe(one.scope);
 		return known ?? noNetwork(one.scope);
 	}
@@ -576,10 +556,7 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 		});
 	}
 
-	async #confirm(
-		batch: Batch,
-		send: (batches: readonly Batch[]) => Promise<BatchAnswer | Failure>[],
-	): Promise<BatchAnswer | Failure> {
+	async #confirm(batch: Batch): Promise<BatchAnswer | Failure> {
 		const { scope, commits } = batch;
 		if (this.#isOffline) {
 			this.#probe(scope);
@@ -590,7 +567,8 @@ class LiveQueue implements OfflineQueue, AttachedQueue {
 			return refused(offlineError(scope, "deferred writes of this scope were not sent yet"));
 		const view = this.#view;
 		const judgeable = commits.map((commit) => view?.judgeable(scope, commit) ?? commit);
-		const answer = await (send([{ ...batch, commits: judgeable }])[0] as Promise<BatchAnswer | Failure>);
+		const [sent] = this.#remote.commit([{ ...batch, commits: judgeable }]);
+		const answer = (await sent) as BatchAnswer | Failure;
 		if (view !== undefined && view === this.#view && !("failed" in answer))
 			for (const [i, outcome] of answer.outcomes.entries())
 				if (outcome.ok) view.committed(scope, commits[i] as Commit, outcome);

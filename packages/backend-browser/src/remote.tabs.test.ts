@@ -5,7 +5,7 @@ import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { hasChromium, launchChromium } from "../../../scripts/chromium.ts";
 import { bundleForBrowser } from "../../../scripts/size.ts";
-import type { RemoteBackend } from "./remote.js";
+import type { RemoteBackend } from "./remote-backend.js";
 import { StateServer } from "./state-server.js";
 
 const root = join(import.meta.dirname, "../../..");

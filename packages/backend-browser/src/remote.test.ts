@@ -10,7 +10,8 @@ import {
 import { around, Client, put, remembering, TestClock } from "@holdfast/core/testing";
 import { TcpProxy } from "@holdfast/test-servers/tcp-proxy";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { type RemoteBackend, type RemoteOptions, remote } from "./remote.js";
+import { type RemoteOptions, remote } from "./remote.js";
+import type { RemoteBackend } from "./remote-backend.js";
 import type { Page, PageNews } from "./remote-page.js";
 import { admin, StateServer } from "./state-server.js";
 

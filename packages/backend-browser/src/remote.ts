@@ -1,6 +1,5 @@
 /** A server's scopes as a backend: the contract over HTTP, so that a page uses them as its own. */
 import {
-	type Backend,
 	type Batch,
 	type BatchAnswer,
 	type Clock,
@@ -32,14 +31,15 @@ import {
 	type LogResponse,
 	type ScopesResponse,
 } from "@holdfast/core/wire";
-import type { AttachedQueue, OfflineQueue } from "./offline.js";
+import type { OfflineQueue } from "./offline.js";
+import type { RemoteBackend, RemoteInside, RemoteParts } from "./remote-backend.js";
 import { Calls } from "./remote-calls.js";
 import { Commits } from "./remote-commits.js";
 import { Identity } from "./remote-identity.js";
 import { Link } from "./remote-link.js";
 import { type Page, thisPage } from "./remote-page.js";
 import { Reads } from "./remote-reads.js";
-import { LiveStatus, type RemoteStatus } from "./remote-status.js";
+import { LiveStatus } from "./remote-status.js";
 
 /** Options of {@link remote}. */
 export interface RemoteOptions {
@@ -68,12 +68,6 @@ export interface RemoteOptions {
 	readonly page?: Page;
 }
 
-/** What {@link remote} makes. */
-export interface RemoteBackend extends Backend {
-	/** How the connection is. */
-	readonly status: RemoteStatus;
-}
-
 /**
  * The scopes of a server, see `@holdfast/core/server`, for a page, a worker or another server. Nothing connects before the first use.
  *
@@ -85,7 +79,10 @@ export interface RemoteBackend extends Backend {
  * const positions = manager.shared.mirror("positions/*");
  * ```
  */
-export const remote = (options: RemoteOptions): RemoteBackend => new LiveRemote(options);
+export const remote = (options: RemoteOptions): RemoteBackend => {
+	const made = new LiveRemote(options);
+	return options.offline?.attach(made) ?? made;
+};
 
 function absolute(url: string | URL): string {
 	const { href } = globalThis.location ?? {};
@@ -97,109 +94,85 @@ function absolute(url: string | URL): string {
 	return new URL(url, href).href.replace(/\/$/, "");
 }
 
-class LiveRemote implements RemoteBackend {
+class LiveRemote implements RemoteInside {
 	readonly name = "remote";
 	readonly traits = { reach: "network", durable: true } as const;
 	readonly status: LiveStatus;
-	readonly #identity: Identity;
-	readonly #calls: Calls;
+	readonly parts: RemoteParts;
 	readonly #link: Link;
-	readonly #reads: Reads;
 	readonly #commits: Commits;
-	readonly #offline: AttachedQueue | undefined;
 
 	constructor(options: RemoteOptions) {
-		const { headers, clock = systemClock, random = Math.random, page = thisPage } = options;
+		const { headers, credentials = "same-origin", clock = systemClock } = options;
+		const { random = Math.random, page = thisPage } = options;
 		const url = absolute(options.url);
 		const answerWithin = parseDuration(options.answerWithin ?? 10_000, "answerWithin");
+		const shared = headers === undefined;
 		this.status = new LiveStatus(clock);
 		const { status } = this;
-		this.#identity = new Identity(page, url, headers === undefined, () => {
+		const identity = new Identity(page, url, shared, () => {
 			this.#link.forget(new HoldfastError("identity-changed", "another user has logged in"));
 			options.onIdentityChange?.();
 		});
-		const identity = this.#identity;
-		this.#calls = new Calls({
+		const calls = new Calls({
 			url,
 			headers: headers ?? (() => ({})),
 			// Looked up at each call, since what instruments a page replaces it; and a browser refuses to call it as a method.
 			fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
-			credentials: options.credentials ?? "same-origin",
+			credentials,
 			clock,
 			answerWithin,
 			identity,
 			status,
 		});
-		const calls = this.#calls;
-		this.#link = new Link({ url, calls, clock, random, page, identity, status, answerWithin });
-		this.#reads = new Reads(calls, (scope) => this.#link.granted(scope));
-		this.#commits = new Commits({ calls, reads: this.#reads, clock, page, identity, status });
-		this.#offline = options.offline?.attach({
-			url,
-			calls,
-			reads: this.#reads,
-			clock,
-			page,
-			identity,
-			status,
-			random,
-			shared: headers === undefined,
-			answerWithin,
-		});
+		const reads = new Reads(calls, (scope) => this.#link.granted(scope));
+		this.parts = { url, calls, reads, clock, random, page, identity, status, answerWithin, shared };
+		this.#link = new Link(this.parts);
+		this.#commits = new Commits(this.parts);
 	}
 
 	read(asks: readonly ReadAsk[]): Promise<ReadAnswer | Failure>[] {
-		const ask = (asked: readonly ReadAsk[]) => this.#reads.read(asked);
-		return this.#offline?.read(asks, ask) ?? ask(asks);
+		return this.parts.reads.read(asks);
 	}
 
 	commit(batches: readonly Batch[]): Promise<BatchAnswer | Failure>[] {
-		const send = (sent: readonly Batch[]) => this.#commits.commit(sent);
-		return this.#offline?.commit(batches, send) ?? send(batches);
+		return this.#commits.commit(batches);
 	}
 
 	async list(scope: ScopeId, range: KeyRange): Promise<ListPage> {
-		const ask = async (): Promise<ListPage> => {
-			const body = JSON.stringify({ s: scope, range });
-			return decodeListPage(await this.#calls.ask<ListResponse>("list", body));
-		};
-		return this.#offline?.list(scope, range, ask) ?? ask();
+		const body = JSON.stringify({ s: scope, range });
+		return decodeListPage(await this.parts.calls.ask<ListResponse>("list", body));
 	}
 
 	async log(scope: ScopeId, after: Cursor, query: LogQuery): Promise<LogPage> {
-		const ask = async (): Promise<LogPage> => {
-			const body = JSON.stringify({ s: scope, after, query });
-			const answer = await this.#calls.ask<LogResponse>("log", body);
-			this.#link.granted(scope);
-			return decodeLogPage(answer);
-		};
-		return this.#offline?.log(scope, after, query, ask) ?? ask();
+		const body = JSON.stringify({ s: scope, after, query });
+		const answer = await this.parts.calls.ask<LogResponse>("log", body);
+		this.#link.granted(scope);
+		return decodeLogPage(answer);
 	}
 
-	async watch(scope: ScopeId, listener: (signal: Signal) => void): Promise<Unwatch> {
+	async watch(scope: ScopeId, listener: (signal: Signal) => void, patient?: boolean): Promise<Unwatch> {
 		if (this.#link.isDenied(scope)) {
 			// A stream is for all scopes: it is not opened anew for one that is still denied.
-			const answer = await (this.#reads.read([{ scope, keys: [] }])[0] as Promise<ReadAnswer | Failure>);
+			const answer = await (this.read([{ scope, keys: [] }])[0] as Promise<ReadAnswer | Failure>);
 			if ("failed" in answer)
 				throw isHoldfastError(answer.cause) ? answer.cause : new HoldfastError("unavailable", answer.message);
 		}
-		const attach = (hear: typeof listener, patient?: boolean) => this.#link.watch(scope, hear, patient);
-		return this.#offline?.watch(scope, listener, attach) ?? attach(listener);
+		return this.#link.watch(scope, listener, patient);
 	}
 
 	async scopes(range: ScopeRange): Promise<ScopePage> {
 		const body = JSON.stringify({ range });
-		return decodeScopePage(await this.#calls.ask<ScopesResponse>("scopes", body));
+		return decodeScopePage(await this.parts.calls.ask<ScopesResponse>("scopes", body));
 	}
 
 	async drop(scope: ScopeId): Promise<void> {
-		await this.#calls.post<DropResponse>("drop", JSON.stringify({ s: scope }));
+		await this.parts.calls.post<DropResponse>("drop", JSON.stringify({ s: scope }));
 	}
 
 	async close(): Promise<void> {
 		this.#link.close();
-		this.#calls.close();
-		this.#identity.close();
-		await this.#offline?.close();
+		this.parts.calls.close();
+		this.parts.identity.close();
 	}
 }

@@ -47,7 +47,7 @@ export interface WriteOptions extends CallOptions {
 	readonly fence?: Lease;
 	/**
 	 * `deferred`: a page's offline queue may answer once it keeps the write itself, and send it later; the revision is 0 then. Where there is no
-	 * such queue, or the write has conditions (`update`, `ifRevision`, a fence, a transaction that reads), it is the same as `confirmed`: the
+	 * such queue, or the write has conditions (`ifRevision`, a fence, a transaction that reads; not `update`), it is the same as `confirmed`: the
 	 * answer comes after the store's. Default `confirmed`.
 	 */
 	readonly durability?: "confirmed" | "deferred";
