@@ -12,7 +12,7 @@ export const SignIn = z.object({
 		.max(40)
 		.regex(
 			/^[\p{L}\p{N}][\p{L}\p{N} .'_-]*$/u,
-			"A name begins with a letter or a digit, and has nothing else but spaces and . ' _ - in it.",
+			"A name begins with a letter or a digit. After that there may be spaces and . ' _ - too.",
 		),
 });
 
