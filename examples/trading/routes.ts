@@ -110,7 +110,9 @@ async function parseBody<S extends z.ZodType>(c: Context, schema: S): Promise<Pa
 		return { success: false, error: "The body must be JSON." };
 	const json: unknown = await c.req.json().catch(() => undefined);
 	const { success, data, error } = schema.safeParse(json);
-	return success ? { success, data } : { success, error: z.prettifyError(error) };
+	return success
+		? { success, data }
+		: { success, error: error.issues.map(({ message }) => message).join(" ") };
 }
 
 const refuse = (c: Context, error: string) => c.json({ error }, 400);

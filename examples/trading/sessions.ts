@@ -10,7 +10,10 @@ export const SignIn = z.object({
 		.trim()
 		.min(1)
 		.max(40)
-		.regex(/^[\p{L}\p{N}][\p{L}\p{N} .'_-]*$/u),
+		.regex(
+			/^[\p{L}\p{N}][\p{L}\p{N} .'_-]*$/u,
+			"A name begins with a letter or a digit. After that there may be spaces and . ' _ - too.",
+		),
 });
 
 /** Who is signed in. */

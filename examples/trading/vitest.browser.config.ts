@@ -5,8 +5,8 @@ export default defineConfig({
 	test: {
 		name: "trading-browser",
 		include: ["browser/*.test.ts"],
-		testTimeout: 60_000,
+		testTimeout: 180_000,
 		hookTimeout: 120_000,
-		expect: { poll: { timeout: 15_000 } },
+		expect: { poll: { timeout: 30_000 } },
 	},
 });

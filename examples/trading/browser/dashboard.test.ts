@@ -74,6 +74,10 @@ describe.skipIf(!hasChromium)("the dashboard in Chromium", () => {
 			headers: { origin: dashboard.url },
 		});
 		expect(listed.status()).toBe(403);
+		await page.getByLabel("Your name").fill("<b>");
+		await page.getByRole("button", { name: "Sign in" }).click();
+		await expect.poll(() => page.getByRole("alert").innerText()).toContain("A name begins with");
+		expect(await page.getByLabel("Your name").inputValue()).toBe("<b>");
 		await page.close();
 
 		const { page: signedIn } = await visit("Reader");
@@ -210,6 +214,24 @@ describe.skipIf(!hasChromium)("the dashboard in Chromium", () => {
 			expect(await chosen(each)).toBe("SP500");
 		}
 		expect(loads).toBe(0);
+	});
+
+	test("what is on its way shows in its control and in the header, everywhere else once it is stored", async () => {
+		const { page } = await visit("Sender");
+		const gate = Promise.withResolvers<void>();
+		await page.route("**/v1/commit", async (route) => {
+			await gate.promise;
+			await route.continue();
+		});
+		await openMenu(page);
+		await page.getByLabel("Dark").check();
+		await page.getByText("Saving a change").waitFor();
+		expect(await page.getByLabel("Dark").isChecked()).toBe(true);
+		expect(await themeOf(page)).toBe("system");
+		gate.resolve();
+		await expect.poll(() => themeOf(page)).toBe("dark");
+		await page.getByText("Saving a change").waitFor({ state: "detached" });
+		expect(await page.getByLabel("Dark").isChecked()).toBe(true);
 	});
 
 	test("what could not be changed is said, and goes back to what is stored", async () => {

@@ -16,19 +16,19 @@ const FailedContext = createContext<(error: unknown) => void>(console.error);
 /** How long a failure is read, in ms. */
 const shownFor = 6000;
 
-/** What stands between: a commit that was not sent, or a fetch that failed. */
-const isOutOfReach = (error: unknown): boolean =>
-	isHoldfastError(error, "unavailable") || error instanceof TypeError;
-
-const reasonOf = (error: unknown): string => {
-	if (isOutOfReach(error)) return "The server is out of reach";
-	return error instanceof Error ? error.message : String(error);
-};
+/** What a failure says of the change. Where the server was handed it and never answered, nobody knows. */
+function sentenceOf(error: unknown): string {
+	if (isHoldfastError(error, "unavailable")) return "The server is out of reach: this was not changed.";
+	const isUnknown = isHoldfastError(error, "outcome-unknown") || isHoldfastError(error, "timeout");
+	// A fetch that failed is a TypeError.
+	if (isUnknown || error instanceof TypeError) return "The server did not answer: this may not be changed.";
+	return `This was not changed: ${error instanceof Error ? error.message : error}`;
+}
 
 /** Tells of the changes under it that failed. */
 export function Failures({ children }: { readonly children: ReactNode }): ReactNode {
-	const [failure, setFailure] = useState<{ readonly reason: string }>();
-	const failed = useCallback((error: unknown) => setFailure({ reason: reasonOf(error) }), []);
+	const [failure, setFailure] = useState<{ readonly sentence: string }>();
+	const failed = useCallback((error: unknown) => setFailure({ sentence: sentenceOf(error) }), []);
 	useEffect(() => {
 		if (failure === undefined) return;
 		const timer = setTimeout(() => setFailure(undefined), shownFor);
@@ -38,7 +38,7 @@ export function Failures({ children }: { readonly children: ReactNode }): ReactN
 		<FailedContext value={failed}>
 			{children}
 			<p className="failure" role="alert">
-				{failure && `${failure.reason}: this was not changed.`}
+				{failure?.sentence}
 			</p>
 		</FailedContext>
 	);

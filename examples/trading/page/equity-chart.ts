@@ -9,7 +9,6 @@ import type { Chart } from "./use-chart.ts";
 export class EquityChart implements Chart {
 	/** It always shows the whole run, so each picture is a big one. */
 	readonly rest = 330;
-
 	readonly #chart: IChartApi;
 	readonly #worth: ISeriesApi<"Area">;
 	readonly #hold: ISeriesApi<"Line">;
@@ -23,10 +22,9 @@ export class EquityChart implements Chart {
 			crosshairMarkerVisible: false,
 		});
 		this.#worth = this.#chart.addSeries(AreaSeries, { lineWidth: 2, priceLineVisible: false });
-		this.restyle();
 	}
 
-	/** Takes the theme's colours anew. */
+	/** Takes the theme's colours. */
 	restyle(): void {
 		const colors = readColors();
 		this.#chart.applyOptions({

@@ -20,9 +20,12 @@ const root = createRoot(document.getElementById("root") as HTMLElement);
 const render = (page: ReactNode): void => root.render(<StrictMode>{page}</StrictMode>);
 
 let leave = (): void => {};
+/** Counts what was shown: what was asked before is not shown after it. */
+let turn = 0;
 
 /** Shows a visitor the dashboard; nobody, the sign-in. */
 function show(visitor: Visitor | null): void {
+	turn++;
 	leave();
 	leave = () => {};
 	if (visitor === null) {
@@ -43,8 +46,12 @@ function show(visitor: Visitor | null): void {
 
 /** All tabs have one cookie: who signs in or out in another one does so here too. The backend has forgotten what it knew by now. */
 function showAnew(): void {
+	const mine = ++turn;
 	render(<Waiting />);
-	whoIsThere().then(show, () => render(<Unreached />));
+	whoIsThere().then(
+		(visitor) => mine === turn && show(visitor),
+		() => mine === turn && render(<Unreached />),
+	);
 }
 
 // At the first paint the server has said who it is.

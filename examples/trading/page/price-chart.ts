@@ -43,7 +43,7 @@ export interface Picture extends Pick<Settings, "range" | "averages" | "volume">
 
 const barsIn = { "6m": 126, "1y": 252, "5y": 1260 } as const;
 
-/** From so many new bars on, each series is given all at once: every single one costs the chart a pass through all. */
+/** More new bars than that are given together with all before them: each one alone costs the chart a pass through all. */
 const many = 4;
 
 export class PriceChart implements Chart {
@@ -82,10 +82,9 @@ export class PriceChart implements Chart {
 		this.#fast = this.#chart.addSeries(LineSeries, { ...quietLine, lineWidth: 2 });
 		this.#markers = createSeriesMarkers(this.#candles, []);
 		this.#chart.subscribeCrosshairMove((move) => this.#point(move));
-		this.restyle();
 	}
 
-	/** Takes the theme's colours anew. */
+	/** Takes the theme's colours. */
 	restyle(): void {
 		const colors = readColors();
 		this.#colors = colors;

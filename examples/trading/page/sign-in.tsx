@@ -5,14 +5,18 @@ import { signIn } from "./commands.ts";
 import icon from "./icon.svg";
 
 export function SignIn({ signedIn }: { readonly signedIn: (visitor: Visitor) => void }): ReactNode {
-	const [refusal, submit, isBusy] = useActionState(async (_: string, form: FormData) => {
-		try {
-			signedIn(await signIn(String(form.get("name"))));
-			return "";
-		} catch (error) {
-			return (error as Error).message;
-		}
-	}, "");
+	const [{ name, refusal }, submit, isBusy] = useActionState(
+		async (_: unknown, form: FormData) => {
+			const name = String(form.get("name"));
+			try {
+				signedIn(await signIn(name));
+				return { name, refusal: "" };
+			} catch (error) {
+				return { name, refusal: (error as Error).message };
+			}
+		},
+		{ name: "", refusal: "" },
+	);
 	return (
 		<section className="sign-in" aria-labelledby="sign-in-title">
 			<form className="panel" action={submit}>
@@ -22,8 +26,16 @@ export function SignIn({ signedIn }: { readonly signedIn: (visitor: Visitor) => 
 					A moving-average strategy trades the S&amp;P 500 in a replay of 2000–2020. Open it in two windows.
 				</p>
 				<label htmlFor="name">Your name</label>
-				{/* biome-ignore lint/a11y/noAutofocus: the form is all that the page has */}
-				<input id="name" name="name" autoComplete="username" maxLength={40} required autoFocus />
+				<input
+					id="name"
+					name="name"
+					defaultValue={name}
+					autoComplete="username"
+					maxLength={40}
+					required
+					// biome-ignore lint/a11y/noAutofocus: the form is all that the page has
+					autoFocus
+				/>
 				<p className="error" role="alert">
 					{refusal}
 				</p>

@@ -7,7 +7,7 @@ import { useSettings } from "./visitor.ts";
 export interface Chart {
 	/** How long at least until it is drawn again, in ms: a phone should stay cool. */
 	readonly rest: number;
-	/** Takes the theme's colours anew. */
+	/** Takes the theme's colours: before it is drawn, and whenever they change. */
 	restyle(): void;
 	/** Lets go of its element. */
 	remove(): void;

@@ -1,9 +1,11 @@
 /** What stands in the dashboard's place while there is nothing to show yet. */
 import type { ReactNode } from "react";
+import icon from "./icon.svg";
 
 /** Until the server was heard. */
 export const Waiting = (): ReactNode => (
 	<p className="waiting" role="status">
+		<img src={icon} alt="" width="44" height="44" />
 		Connecting
 	</p>
 );
