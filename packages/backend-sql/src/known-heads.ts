@@ -51,8 +51,8 @@ export class KnownHeads {
 			known.sure = true;
 		}
 		for (const key of deleted) known.entries.set(key, null);
+		// Metadata may be large.
 		for (const entries of [put, extended])
-			// Metadata may be large.
 			for (const entry of entries)
 				if (entry.metadata === undefined) known.entries.set(entry.key, withoutValue(entry));
 				else known.entries.delete(entry.key);

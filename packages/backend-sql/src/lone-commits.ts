@@ -7,7 +7,7 @@ import { KnownHeads } from "./known-heads.js";
 import type { KnownScope, KnownScopes } from "./known-scopes.js";
 import { headOf, wholeOf } from "./load.js";
 import { type Difference, LoadedScope, namedKeys } from "./loaded-scope.js";
-import { cut, cutText, isLong, isOld } from "./retention.js";
+import { cut, cutText, isOld, isOver } from "./retention.js";
 import { formatAnswer, formatEntry, formatRecord, parseEntry } from "./rows.js";
 import { formatScopeRow, type ScopeRow } from "./scope-row.js";
 import type { Row } from "./statement.js";
@@ -95,12 +95,11 @@ export class LoneCommits {
 		begin.run([]);
 		this.#known.begin(Number((version.all([])[0] as Row).data_version));
 		const now = Math.max(clock, row.time);
-		const judged = judgeWriter(before.last?.memory, batch, now);
-		if (judged !== undefined || this.#known.get(batch.scope) === undefined) {
+		const holds = this.#known.get(batch.scope) !== undefined;
+		const judged = holds ? judgeWriter(before.last?.memory, batch, now) : undefined;
+		if (!holds || judged !== undefined) {
 			rollback.run([]);
-			return judged === undefined || this.#known.get(batch.scope) === undefined
-				? undefined
-				: { batch, answer: judged, records: [], ended: false };
+			return judged && { batch, answer: judged, records: [], ended: false };
 		}
 		const state = new LoadedScope(row, { named: this.#named(row, batch), tallies: new Map() });
 		const floor = Math.max(batch.floor, row.floor);
@@ -116,7 +115,7 @@ export class LoneCommits {
 		this.#log(row.id, batch, records);
 		for (const of of logs) {
 			const size = sizeOf(after, of);
-			if (!isLong(size, batch.keep[of], now)) continue;
+			if (!isOver(size, batch.keep[of])) continue;
 			const { values, size: left } = cut(size, batch.keep[of], row.id);
 			this.#statements[`cut ${of}`].run(values);
 			after = withSize(after, of, left);

@@ -20,7 +20,9 @@ export const mysqlEngine: Engine = {
 	waiting: undefined,
 	quote: "`",
 	text: (column) => column,
-	lookUp: (join, table, name, condition) => `${join} {${table}} ${name} on ${condition}`,
+	// In this order: MariaDB begins with all entries of all scopes otherwise, and looks each up among the pairs.
+	lookUp: (join, table, name, condition) =>
+		`${join === "join" ? "straight_join" : join} {${table}} ${name} on ${condition}`,
 	placeholder: () => "?",
 	// MySQL has deprecated values() for an alias of the row, which MariaDB does not know.
 	onConflict: (keys, updated) =>

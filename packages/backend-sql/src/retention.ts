@@ -19,9 +19,13 @@ const slack = (count: number): number => Math.min(64, Math.floor(count / 64));
 export const isOld = ({ oldest }: LogSize, keep: LogRetention, now: number): boolean =>
 	oldest !== null && oldest < now - keep.age;
 
+/** Whether a log holds so many more records than are kept that some should go. */
+export const isOver = ({ count }: LogSize, keep: LogRetention): boolean =>
+	count > keep.count + slack(keep.count);
+
 /** Whether a log should be trimmed now. */
-export const isLong = ({ count, oldest }: LogSize, keep: LogRetention, now: number): boolean =>
-	count > keep.count + slack(keep.count) || isOld({ count, oldest }, keep, now);
+export const isLong = (size: LogSize, keep: LogRetention, now: number): boolean =>
+	isOver(size, keep) || isOld(size, keep, now);
 
 /** Lets go of so many of a log's oldest records. */
 export const cutText = (table: "changes" | "events"): string =>
@@ -38,7 +42,10 @@ export function cut(
 	id: number,
 ): { readonly values: readonly number[]; readonly size: LogSize } {
 	const gone = Math.min(batchLimit, count - keep.count);
-	return { values: [id, id, gone - 1], size: { count: count - gone, oldest } };
+	return {
+		values: [id, id, gone - 1],
+		size: { count: count - gone, oldest: gone === count ? null : oldest },
+	};
 }
 
 /** Lets go of records that are past retention. */
