@@ -380,7 +380,10 @@ for (const [name, url] of [
 		`${name}: list of 100 of 1,000,000`,
 		sides(async (scope, i) => {
 			let listed = 0;
-			for await (const { key } of scope.list("positions/*", { after: `positions/${100 + (i % 400)}`, limit: 100 }))
+			for await (const { key } of scope.list("positions/*", {
+				after: `positions/${100 + (i % 400)}`,
+				limit: 100,
+			}))
 				if (key !== "") listed++;
 			return listed === 100;
 		}),

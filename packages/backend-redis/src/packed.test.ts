@@ -1,11 +1,11 @@
 /** Batches of many scopes that go to the server together: each has an answer of its own. */
 import type { Backend, BatchAnswer } from "@holdfast/core";
 import { Client, put } from "@holdfast/core/testing";
+import { RedisServer } from "@holdfast/test-servers/redis-server";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { scopeKeys } from "./keys.js";
 import { redis } from "./redis.js";
-import { RedisServer } from "./redis-server.js";
 import { packed } from "./wire.js";
 
 let server: RedisServer;

@@ -1,8 +1,8 @@
 /** What is asked of a large scope reads about as many rows as it is about, though the tables were empty when the first statements were planned. */
 import { createStateManager } from "@holdfast/core";
+import { hasMysql, MysqlServer } from "@holdfast/test-servers/mysql-server";
+import { hasPostgres, PostgresServer } from "@holdfast/test-servers/postgres-server";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { hasMariadb, MariadbServer } from "./mysql-server.js";
-import { hasPostgres, PostgresServer } from "./postgres-server.js";
 import { sql } from "./sql.js";
 
 const size = 5000;
@@ -24,7 +24,7 @@ async function postgresReads({ admin }: PostgresServer): Promise<number> {
 	return Number(rows[0]?.reads);
 }
 
-async function mariadbReads({ admin }: MariadbServer): Promise<number> {
+async function mariadbReads({ admin }: MysqlServer): Promise<number> {
 	const [rows] = await admin.query("show global status like 'Handler_read%'");
 	return (rows as { Value: string }[]).reduce((sum, { Value }) => sum + Number(Value), 0);
 }
@@ -66,4 +66,4 @@ function suite<S extends { readonly url: string; stop(): Promise<void> }>(
 }
 
 suite("Postgres", hasPostgres, () => PostgresServer.start(), postgresReads);
-suite("MariaDB", hasMariadb, () => MariadbServer.start(), mariadbReads);
+suite("MariaDB", hasMysql, () => MysqlServer.start(), mariadbReads);
