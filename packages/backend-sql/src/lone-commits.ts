@@ -1,5 +1,13 @@
-/** One batch of a scope that the connection knows, as most are: what a pack of one does, without a pack's detours. */
-import { type Batch, type Entry, evaluate, judgeWriter, type Retention } from "@holdfast/core";
+/** One batch of a scope in which nothing has a deadline, as most are: what a pack of one does, without a pack's detours. */
+import {
+	type Batch,
+	type Entry,
+	evaluate,
+	judgeWriter,
+	type Retention,
+	type ScopeId,
+	type WriterMemory,
+} from "@holdfast/core";
 import { knownScope, type Packed, rowAfter, sizeOf, withSize } from "./commit.js";
 import type { EmbeddedDatabase, EmbeddedStatement } from "./embedded-store.js";
 import type { Language } from "./engine.js";
@@ -8,10 +16,10 @@ import type { KnownScope, KnownScopes } from "./known-scopes.js";
 import { headOf, wholeOf } from "./load.js";
 import { type Difference, LoadedScope, namedKeys } from "./loaded-scope.js";
 import { cut, cutText, isOld, isOver } from "./retention.js";
-import { formatAnswer, formatEntry, formatRecord, parseEntry } from "./rows.js";
-import { formatScopeRow, type ScopeRow } from "./scope-row.js";
+import { formatAnswer, formatEntry, formatRecord, parseEntry, parseWriter } from "./rows.js";
+import { formatScopeRow, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import type { Row } from "./statement.js";
-import { deleteEntry, extendEntry, textsOfRows } from "./write.js";
+import { deleteEntry, extendEntry, forgetWriters, textsOfRows } from "./write.js";
 
 const moveScope =
 	'update {scopes} set "head" = ?, "events_head" = ?, "time" = ?, "changes_count" = ?, "changes_oldest" = ?, "events_count" = ?, "events_oldest" = ? where "id" = ?';
@@ -35,12 +43,10 @@ const isSame = (one: Retention | undefined, other: Retention): boolean =>
 	one.events.age === other.events.age;
 
 /** Whether a batch needs no more of a scope than its row and the entries that it names, and no record of it is past its age. */
-function isPlain({ row, last }: KnownScope, batch: Batch, now: number): boolean {
-	const { commits, keep } = batch;
+function isPlain(row: ScopeRow, { commits, keep }: Batch, now: number): boolean {
 	return (
-		commits.length > 0 &&
-		last?.writer === batch.writer &&
 		row.head > 0 &&
+		row.seal === undefined &&
 		row.deadline === null &&
 		row.nextExpiry === null &&
 		isSame(row.keep, keep) &&
@@ -67,6 +73,13 @@ function prepareAll(database: EmbeddedDatabase, language: Language) {
 		move: prepare(moveScope),
 		delete: prepare(deleteEntry),
 		extend: prepare(extendEntry),
+		scope: prepare(
+			`select ${scopeColumns.map((column) => `"${column}"`).join(", ")} from {scopes} where "scope" = ?`,
+		),
+		writer: prepare(
+			'select "sequence", "first_id", "until", "answer" from {writers} where "scope_id" = ? and "writer" = ?',
+		),
+		forget: prepare(forgetWriters),
 		"cut changes": prepare(cutText("changes")),
 		"cut events": prepare(cutText("events")),
 	};
@@ -88,18 +101,24 @@ export class LoneCommits {
 	commit(batch: Batch, clockOffset: number): Packed | undefined {
 		// SQLite's clock is this one.
 		const clock = Date.now() + clockOffset;
-		const before = this.#known.get(batch.scope);
-		if (before === undefined || !isPlain(before, batch, clock)) return undefined;
-		const { row } = before;
-		const { begin, version, rollback, commit } = this.#statements;
+		const known = this.#known.get(batch.scope);
+		if (batch.commits.length === 0 || (known !== undefined && !isPlain(known.row, batch, clock)))
+			return undefined;
+		const { begin, version, rollback, commit, forget } = this.#statements;
 		begin.run([]);
 		this.#known.begin(Number((version.all([])[0] as Row).data_version));
-		const now = Math.max(clock, row.time);
-		const holds = this.#known.get(batch.scope) !== undefined;
-		const judged = holds ? judgeWriter(before.last?.memory, batch, now) : undefined;
-		if (!holds || judged !== undefined) {
+		const found = this.#known.get(batch.scope) ?? this.#find(batch.scope);
+		if (found === undefined || !isPlain(found.row, batch, clock)) {
 			rollback.run([]);
-			return judged && { batch, answer: judged, records: [], ended: false };
+			return undefined;
+		}
+		const { row, last } = found;
+		const now = Math.max(clock, row.time);
+		const memory = last?.writer === batch.writer ? last.memory : this.#remembered(row.id, batch.writer);
+		const judged = judgeWriter(memory, batch, now);
+		if (judged !== undefined) {
+			rollback.run([]);
+			return { batch, answer: judged, records: [], ended: false };
 		}
 		const state = new LoadedScope(row, { named: this.#named(row, batch), tallies: new Map() });
 		const floor = Math.max(batch.floor, row.floor);
@@ -109,7 +128,6 @@ export class LoneCommits {
 			now,
 		);
 		const difference = state.difference();
-		const memory = before.last?.memory;
 		let after = rowAfter({ row, batch, state, now, memory, answer, records, ended });
 		this.#writeEntries(row.id, difference);
 		this.#log(row.id, batch, records);
@@ -120,11 +138,23 @@ export class LoneCommits {
 			this.#statements[`cut ${of}`].run(values);
 			after = withSize(after, of, left);
 		}
+		// A new writer is the occasion to forget those whose time is over.
+		if (memory === undefined) forget.run([row.id, now]);
 		this.#writeScope(row, after, batch, formatAnswer(answer));
 		commit.run([]);
 		this.#heads.keep(batch.scope, row.head, after.head, difference);
 		this.#known.keep(knownScope(after, batch, answer, memory));
 		return { batch, answer, records, ended };
+	}
+
+	#find(scope: ScopeId): KnownScope | undefined {
+		const [row] = this.#statements.scope.all([scope]) as readonly Row[];
+		return row && { row: parseScopeRow(row) };
+	}
+
+	#remembered(id: number, writer: string): WriterMemory | undefined {
+		const [row] = this.#statements.writer.all([id, writer]) as readonly Row[];
+		return row && parseWriter(row);
 	}
 
 	/** The entries that a batch names, as far as there are any. */

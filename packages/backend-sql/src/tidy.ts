@@ -5,7 +5,7 @@ import type { Language } from "./engine.js";
 import { isLong, trim } from "./retention.js";
 import { emptied, parseScopeRow, type ScopeRow } from "./scope-row.js";
 import { ask, type Statement, type Steps, toNumber, toText } from "./statement.js";
-import { writeScopes } from "./write.js";
+import { forgetWriters, writeScopes } from "./write.js";
 
 /** Locks a scope's row; `undefined`: there is none, or it is held elsewhere. */
 function* lock(
@@ -85,7 +85,7 @@ export function* tidyScope(
 		yield [commit(language)];
 		return further === undefined ? undefined : { progress: further };
 	}
-	yield [language.say('delete from {writers} where "scope_id" = ? and "until" < ?', [row.id, now])];
+	yield [language.say(forgetWriters, [row.id, now])];
 	let again = false;
 	for (const of of ["changes", "events"] as const) {
 		const keep = row.keep?.[of];

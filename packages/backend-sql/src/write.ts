@@ -31,6 +31,9 @@ export const extendEntry = 'update {entries} set "expires_at" = ? where "scope_i
 /** Deletes an entry. */
 export const deleteEntry = 'delete from {entries} where "scope_id" = ? and "key" = ?';
 
+/** Forgets a scope's writers whose time is over. */
+export const forgetWriters = 'delete from {writers} where "scope_id" = ? and "until" < ?';
+
 /** The texts that write one row each, for where they are prepared. */
 export function textsOfRows(language: Language) {
 	const text = (insertion: Insertion): string => {
@@ -104,10 +107,7 @@ export function writeWriters(
 		const [first] = batch.commits;
 		if (first === undefined) continue;
 		rows.push([row.id, batch.writer, batch.sequence, first.id, formatAnswer(answer), batch.until]);
-		if (memory === undefined && row.head > 0)
-			statements.push(
-				language.say('delete from {writers} where "scope_id" = ? and "until" < ?', [row.id, now]),
-			);
+		if (memory === undefined && row.head > 0) statements.push(language.say(forgetWriters, [row.id, now]));
 	}
 	return [...statements, ...language.insert(writersShape, rows)];
 }
