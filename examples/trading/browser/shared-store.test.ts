@@ -25,7 +25,7 @@ describe.skipIf(!hasChromium)("two dashboards on one Redis", () => {
 		redis = await RedisServer.start();
 		manager = createStateManager({ backend: await openBackend(redis.url), state, namespace: "trading" });
 		servers = [
-			await runDashboard("--backend", redis.url, "--speed", "25"),
+			await runDashboard("--backend", redis.url, "--speed", "15"),
 			await runDashboardIn({ HOLDFAST_BACKEND: redis.url }),
 		];
 		browser = await launchChromium();
@@ -76,7 +76,7 @@ describe.skipIf(!hasChromium)("two dashboards on one Redis", () => {
 			await expect.poll(async () => (await textOf(second, id)) === (await textOf(first, id))).toBe(true);
 		await expect.poll(async () => (await dayOf(second)) === (await dayOf(first))).toBe(true);
 		await setPaused(second, false);
-		await expect.poll(() => textOf(first, "activity")).toContain("Grace set 25 days/s");
+		await expect.poll(() => textOf(first, "activity")).toContain("Grace set 15 days/s");
 	});
 
 	test("a sign-in and its settings hold on both, and nobody else sees them", async () => {
