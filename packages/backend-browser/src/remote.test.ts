@@ -399,8 +399,9 @@ describe("what is not granted", { timeout: 60_000 }, () => {
 		await manager.shared.set("a", 1);
 		await eventually(() => expect(mirror.get("a")).toBe(1));
 		const streams = server.count("stream");
-		expect(await codeOf(manager.user("bob").mirror().ready)).toBe("denied");
-		expect(server.count("stream")).toBe(streams);
+		for (let i = 0; i < 5; i++) expect(await codeOf(manager.user("bob").mirror().ready)).toBe("denied");
+		// Not one for each: what was dropped before may only now be left out of a new one.
+		expect(server.count("stream") - streams).toBeLessThan(3);
 		granted.add("bob");
 		await manager.user("bob").set("a", 2);
 		await eventually(() => expect(denied.get("a")).toBe(2));
