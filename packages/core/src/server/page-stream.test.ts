@@ -45,7 +45,8 @@ describe("a stream", () => {
 			const after = await manager.shared.set("n", -round);
 			await vi.waitFor(() => expect(stream.records(shared)).toContain(after), patient);
 			expect(stream.records(shared)).toContain(before);
-			told.push(...stream.records(shared).filter((revision) => revision > cursor));
+			// What was in the log and not yet sent comes again, and is known by its revision.
+			told.push(...[...new Set(stream.records(shared))].filter((revision) => revision > cursor));
 			cursor = after;
 			stream.stop();
 			await stream.ended;
