@@ -47,16 +47,20 @@ export type * from "./mirror.js";
 export { type NearCacheOptions, nearCache } from "./near-cache.js";
 export {
 	addToTally,
+	type Deed,
 	type Evaluation,
 	endOfScope,
 	evaluate,
 	isLive,
 	isOver,
+	type Journal,
+	type Judged,
 	nextDeadline,
 	type ScopeState,
 	sumModulus,
 	sweepLimit,
 	type Tally,
+	type Written,
 } from "./reducer.js";
 export { follows, resumes } from "./resume.js";
 export type * from "./scope.js";

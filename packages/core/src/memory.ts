@@ -23,7 +23,7 @@ import type {
 import { type Clock, systemClock } from "./clock.js";
 import { compareKeys } from "./key.js";
 import { MemoryScope, type MemoryUse } from "./memory-scope.js";
-import { isLive, isOver, nextDeadline, run, runOne } from "./reducer.js";
+import { isLive, isOver, nextDeadline, runBatch, runCommit } from "./reducer.js";
 import { SortedKeys } from "./sorted-keys.js";
 import { overdue } from "./writer.js";
 
@@ -90,7 +90,7 @@ class MemoryBackend implements Backend {
 		const now = this.#tick();
 		const { scope } = sender;
 		const state = this.#open(scope);
-		const outcome = runOne(state, commit, this.#above(state, sender), step, now, state);
+		const outcome = runCommit(state, commit, this.#above(state, sender), step, now, state);
 		this.#done(scope, state);
 		return outcome;
 	}
@@ -157,7 +157,7 @@ class MemoryBackend implements Backend {
 	#apply(batch: Batch, now: number): BatchAnswer {
 		const { scope } = batch;
 		const state = this.#open(scope);
-		const answer = run(state, this.#above(state, batch), now, state);
+		const answer = runBatch(state, this.#above(state, batch), now, state);
 		this.#done(scope, state);
 		return answer;
 	}

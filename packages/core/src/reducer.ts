@@ -74,7 +74,7 @@ export type Written = Entry | string;
 
 /** Takes what is done to a scope, in order, before the head moves on. */
 export interface Journal {
-	/** What {@link recordOf} makes a record of. */
+	/** What `recordOf` makes a record of. */
 	note(...deed: Deed): void;
 	/** The scope was found past its deadline and cleared; what it did before went with the rest. */
 	ended(): void;
@@ -353,7 +353,7 @@ function judge(
 }
 
 /** Runs one commit on a scope: expires what is due, then judges and applies it. */
-export function runOne(
+export function runCommit(
 	state: ScopeState,
 	commit: Judged,
 	{ floor, keep }: Pick<Batch, "floor" | "keep">,
@@ -369,7 +369,7 @@ export function runOne(
 }
 
 /** Runs a batch on a scope: sweeps what is due, then judges and applies each commit on its own. */
-export function run(
+export function runBatch(
 	state: ScopeState,
 	{ commits, floor, step, keep }: Batch,
 	now: number,
@@ -385,7 +385,7 @@ export function run(
 export function evaluate(state: ScopeState, batch: Batch, now: number): Evaluation {
 	let records: LogRecord[] = [];
 	let ended = false;
-	const answer = run(state, batch, now, {
+	const answer = runBatch(state, batch, now, {
 		note: (...deed) => records.push(recordOf(state, ...deed)),
 		ended: () => {
 			records = [];

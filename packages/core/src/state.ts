@@ -157,7 +157,11 @@ export class FieldRules {
 	}
 }
 
-/** A state definition as the code works with it. */
+/**
+ * A state definition as the code works with it.
+ *
+ * @internal
+ */
 export class StateRules {
 	readonly #shape: StateShape | undefined;
 	readonly #kinds = new Map<string, FieldRules>();
