@@ -42,6 +42,8 @@ export function* tidyScope({ cache, clock, mostBehind }: Parts, scope: ScopeId, 
 	// What the log no longer tells needs its row. It is read before anything is put.
 	const isBehind = long.length > 0 && row.written.revision < row.head;
 	const state = isBehind ? yield* cache.current(row) : undefined;
+	// Taking what must be written moves no head: were this cut off, nobody would see that the scope in memory had forgotten it.
+	if (isBehind) cache.forget(scope);
 	for (const log of long) row = yield* trim(log, row, now, writes);
 	if (state !== undefined) row = writeEntries(row, state, { added: 0, mostBehind, touched: [] }, writes);
 	const writers = Object.entries(row.writers);

@@ -4,22 +4,34 @@ import { agreesWithMemory, type Random, seeded, TestClock } from "@holdfast/core
 import { expect, onTestFinished, test } from "vitest";
 import { Room } from "./room.js";
 import { RowBackend } from "./row-backend.js";
+import type { Work } from "./row-store.js";
 import { SessionStore } from "./session-store.js";
+import { StoreFailure } from "./store-failure.js";
 
 const below = (random: Random, end: number): number => Math.floor(random() * end);
 
-/** Rows that may be behind, in a store that never makes room at the cost of its logs. */
+/** Rows that may be behind, in a store that never makes room at the cost of its logs, and whose transactions may be cut off. */
 class Behind extends SessionStore {
 	override readonly mostBehind: number;
+	/** Whether each transaction is cut off once before it is done, as where the browser takes the connection away. */
+	cutsOff = false;
+	/** Whether no transaction that writes is done. */
+	fails = false;
 
 	constructor(items: Room, mostBehind: number) {
 		super(items, "p ");
 		this.mostBehind = mostBehind;
 	}
+
+	override run<T>(mode: IDBTransactionMode, work: Work<T>): T {
+		if (this.cutsOff || this.fails) super.run(mode, () => work({ put() {}, delete() {}, deleteAll() {} }));
+		if (this.fails && mode === "readwrite") throw new StoreFailure("unavailable", "cut off");
+		return super.run(mode, work);
+	}
 }
 
 /** Tabs that share rows; each call goes to one of them, and now and then one is opened anew, which knows nothing but the rows. */
-function tabs(mostBehind: number, random: Random) {
+function tabs(mostBehind: number, random: Random, cutsOff = false) {
 	const room = new Room();
 	const clock = new TestClock();
 	const name = `unwritten ${crypto.randomUUID()}`;
@@ -27,7 +39,10 @@ function tabs(mostBehind: number, random: Random) {
 		new RowBackend({
 			traits: { reach: "device", durable: true },
 			clock,
-			open: () => ({ rows: new Behind(room, mostBehind), channel: name }),
+			open: () => ({
+				rows: Object.assign(new Behind(room, mostBehind), { cutsOff }),
+				channel: name,
+			}),
 		});
 	const opened = [open(), open()];
 	onTestFinished(async () => {
@@ -107,3 +122,33 @@ test("one entry that is written over and over has its row written once in a whil
 	expect(rows("e")).toBe(1);
 	expect(await manager.shared.get("counter")).toBe(999);
 });
+
+test("what was cut off and is tried again knows nothing of its first try", { timeout: 60_000 }, async () => {
+	const { backend, clock } = tabs(1, seeded(3), true);
+	await agreesWithMemory(backend, { advance: (ms) => clock.jump(ms), time: 4000 });
+});
+
+for (const trouble of ["cutsOff", "fails"] as const)
+	test(`a log that is trimmed while its store ${trouble} leaves no entry behind`, async () => {
+		const room = new Room();
+		const clock = new TestClock();
+		const rows = new Behind(room, 1000);
+		const open = (): RowBackend =>
+			new RowBackend({
+				traits: { reach: "device", durable: true },
+				clock,
+				open: () => ({ rows, channel: crypto.randomUUID() }),
+			});
+		const tab = open();
+		const manager = createStateManager({ backend: tab, clock });
+		for (let i = 0; i < 20; i++) await manager.shared.set(`key/${i}`, i);
+		clock.jump(2 * 3_600_000);
+		rows[trouble] = true;
+		await tab.scopes({ prefix: "", after: null, limit: 10, due: true }).catch(() => {});
+		rows[trouble] = false;
+		await manager.shared.set("last", 1);
+		await manager.close();
+		const other = createStateManager({ backend: open(), clock });
+		onTestFinished(async () => void (await other.close()));
+		expect(await other.shared.count()).toBe(21);
+	});
