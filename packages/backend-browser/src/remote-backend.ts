@@ -1,10 +1,8 @@
 /** The backend that `remote` makes, and what is inside of it. */
-import type { Backend, Clock, ScopeId, Signal, Unwatch } from "@holdfast/core";
-import type { Calls } from "./remote-calls.js";
-import type { Identity } from "./remote-identity.js";
-import type { Page } from "./remote-page.js";
+import type { Backend, ScopeId, Signal, Unwatch } from "@holdfast/core";
+import type { LinkParts } from "./remote-link.js";
 import type { Reads } from "./remote-reads.js";
-import type { LiveStatus, RemoteStatus } from "./remote-status.js";
+import type { RemoteStatus } from "./remote-status.js";
 
 /** What `remote` makes. */
 export interface RemoteBackend extends Backend {
@@ -13,17 +11,8 @@ export interface RemoteBackend extends Backend {
 }
 
 /** What all parts of such a backend work with. */
-export interface RemoteParts {
-	readonly url: string;
-	readonly calls: Calls;
+export interface RemoteParts extends LinkParts {
 	readonly reads: Reads;
-	readonly clock: Clock;
-	readonly random: () => number;
-	readonly page: Page;
-	readonly identity: Identity;
-	readonly status: LiveStatus;
-	/** How long the server may take to answer, in ms. */
-	readonly answerWithin: number;
 	/** Whether all tabs are the same user, as they are where a cookie says so. */
 	readonly shared: boolean;
 }

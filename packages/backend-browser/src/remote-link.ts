@@ -46,7 +46,7 @@ export interface LinkParts {
 	readonly page: Page;
 	readonly identity: Identity;
 	readonly status: LiveStatus;
-	/** How long a stream's first word may take, in ms. */
+	/** How long the server may take to answer, in ms. */
 	readonly answerWithin: number;
 }
 

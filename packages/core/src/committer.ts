@@ -15,6 +15,7 @@ import type {
 import type { Cancel } from "./clock.js";
 import type { HoldfastError } from "./error.js";
 import type { Reader } from "./reader.js";
+import type { Judged } from "./reducer.js";
 import { isLater } from "./soon.js";
 import { failureCodes, failureError, type Patience, type Store, scopeError, scopeLabel } from "./store.js";
 
@@ -23,9 +24,6 @@ const batchLife = 30_000;
 
 const batchMutations = 1000;
 const batchBytes = 2 * 2 ** 20;
-
-/** A commit as it is handed over; one without an id gets one. */
-export type Draft = Omit<Commit, "id"> & { readonly id?: string };
 
 interface Waiting {
 	readonly commit: Commit;
@@ -116,7 +114,7 @@ export class Committer {
 	}
 
 	/** Hands a commit over; `bytes` is about what its values take. */
-	submit(lane: Lane, draft: Draft, bytes: number, patience?: Patience): Promise<CommitOutcome> {
+	submit(lane: Lane, draft: Judged, bytes: number, patience?: Patience): Promise<CommitOutcome> {
 		patience?.signal?.throwIfAborted();
 		const { origin } = this.#store;
 		const commit: Commit = { id: `${origin}.${++this.#commits}`, origin, ...draft };
