@@ -28,6 +28,7 @@ export class TestClock implements Clock {
 	readonly #skew: number;
 	readonly #timers = new Set<Timer>();
 	#ahead = 0;
+	#fired = 0;
 
 	constructor({ skew = 0 }: TestClockOptions = {}) {
 		this.#skew = skew;
@@ -59,6 +60,11 @@ export class TestClock implements Clock {
 	/** How many timers wait: 0 once everything that was started has ended. */
 	get waiting(): number {
 		return this.#timers.size;
+	}
+
+	/** How many timers have run. */
+	get fired(): number {
+		return this.#fired;
 	}
 
 	/** How long until the next timer, in ms; `null` if none waits. */
@@ -102,6 +108,8 @@ export class TestClock implements Clock {
 
 	#fire(timer: Timer): void {
 		timer.cancel();
-		if (this.#timers.delete(timer)) timer.callback();
+		if (!this.#timers.delete(timer)) return;
+		this.#fired++;
+		timer.callback();
 	}
 }
