@@ -19,6 +19,7 @@ const root = join(import.meta.dirname, "..");
 const pages = [
 	"README.md",
 	"ARCHITECTURE.md",
+	"packages/core/README.md",
 	...readdirSync(import.meta.dirname).map((name) => `docs/${name}`),
 ]
 	.filter((path) => path.endsWith(".md"))

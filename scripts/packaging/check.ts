@@ -62,7 +62,12 @@ const folder = mkdtempSync(join(tmpdir(), "holdfast-packaging-"));
 try {
 	const tarballs = await packAll(root, folder);
 	const tool = (name: string): string => join(root, "node_modules/.bin", name);
-	for (const { name, path, moduleOnly } of tarballs) {
+	for (const { name, path, moduleOnly, files } of tarballs) {
+		await check(`${name}: says what it is and may be used for`, async () => {
+			const missing = ["README.md", "LICENSE"].filter((file) => !files.includes(file));
+			if (missing.length > 0) throw new Error(`The tarball has no ${missing.join(", no ")}.`);
+			return undefined;
+		});
 		await check(`${name}: publint`, () => quietly(tool("publint"), ["run", path, "--strict"], root));
 		// node16: resolution as Node and bundlers do it, without the old one that ignores `exports`.
 		const attw = (...args: readonly string[]) =>

@@ -11,6 +11,8 @@ export interface Tarball {
 	readonly path: string;
 	/** Its entry points that have an ES module only, which Node's `require` takes as well. */
 	readonly moduleOnly: readonly string[];
+	/** The paths of what is in it. */
+	readonly files: readonly string[];
 }
 
 /** Packs every public package of the repository into a folder. */
@@ -25,11 +27,12 @@ export async function packAll(root: string, folder: string): Promise<Tarball[]> 
 	return Promise.all(
 		packages.map(async ({ directory, manifest }) => {
 			const output = await run("npm", ["pack", "--json", "--pack-destination", folder], directory);
-			const [packed] = Object.values(JSON.parse(output)) as { filename: string }[];
+			const [packed] = Object.values(JSON.parse(output)) as { filename: string; files: { path: string }[] }[];
 			if (packed === undefined) throw new Error(`npm packed nothing in ${directory}.`);
 			const { name, exports } = manifest as { name: string; exports: Record<string, object> };
 			const moduleOnly = Object.keys(exports).filter((entry) => !("require" in (exports[entry] ?? {})));
-			return { name, path: join(folder, packed.filename), moduleOnly };
+			const files = packed.files.map(({ path }) => path);
+			return { name, path: join(folder, packed.filename), moduleOnly, files };
 		}),
 	);
 }
