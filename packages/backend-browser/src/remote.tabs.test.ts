@@ -1,12 +1,25 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { memory } from "@holdfast/core";
 import { Client, put, remembering } from "@holdfast/core/testing";
+import { selfSigned } from "@holdfast/test-servers/certificate";
 import type { Browser, BrowserContext, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import {
+	afterAll,
+	afterEach,
+	beforeAll,
+	beforeEach,
+	describe,
+	expect,
+	onTestFinished,
+	test,
+	vi,
+} from "vitest";
 import { hasChromium, launchChromium } from "../../../scripts/chromium.ts";
 import { bundleForBrowser } from "../../../scripts/size.ts";
 import type { RemoteBackend } from "./remote-backend.js";
-import { StateServer } from "./state-server.js";
+import { type Secure, StateServer } from "./state-server.js";
 
 const root = join(import.meta.dirname, "../../..");
 
@@ -38,16 +51,8 @@ describe.skipIf(!hasChromium)("tabs of one origin", () => {
 	let server: StateServer;
 	const store = remembering(memory());
 
-	beforeAll(async () => {
-		code = await bundleForBrowser(source, root, join(root, "tsconfig.base.json"));
-		browser = await launchChromium();
-	});
-
-	afterAll(() => browser?.close());
-
-	beforeEach(async () => {
-		context = await browser.newContext();
-		server = await StateServer.start(
+	const serve = (secure?: Secure): Promise<StateServer> =>
+		StateServer.start(
 			store,
 			{
 				authorize: (request) => {
@@ -64,7 +69,19 @@ describe.skipIf(!hasChromium)("tabs of one origin", () => {
 				response.setHeader("content-type", isScript ? "text/javascript" : "text/html");
 				response.end(isScript ? code : `<!doctype html><script type="module" src="/app.js"></script>`);
 			},
+			secure,
 		);
+
+	beforeAll(async () => {
+		code = await bundleForBrowser(source, root, join(root, "tsconfig.base.json"));
+		browser = await launchChromium();
+	});
+
+	afterAll(() => browser?.close());
+
+	beforeEach(async () => {
+		context = await browser.newContext();
+		server = await serve();
 	});
 
 	afterEach(async () => {
@@ -114,6 +131,31 @@ describe.skipIf(!hasChromium)("tabs of one origin", () => {
 			await eventually(async () =>
 				expect(await tab.evaluate(() => (globalThis as unknown as Tab).mirror.get("n"))).toBe("last"),
 			);
+	});
+
+	test("six of them over HTTP/2 have a stream each, on one connection, also after the server's restart", async () => {
+		const folder = mkdtempSync(join(tmpdir(), "holdfast-http2-"));
+		onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+		const files = selfSigned(folder);
+		await context.close();
+		await server.stop();
+		context = await browser.newContext({ ignoreHTTPSErrors: true });
+		server = await serve({ cert: readFileSync(files.certificate), key: readFileSync(files.key) });
+		await be("ada");
+		const tabs: Page[] = [];
+		for (let i = 0; i < 6; i++) tabs.push(await open());
+		const all = async (value: unknown): Promise<void> => {
+			await eventually(() => expect([server.streams, server.sessions]).toEqual([6, 1]));
+			await new Client(store, "default/shared").apply(put("n", value));
+			for (const tab of tabs)
+				await eventually(async () =>
+					expect(await tab.evaluate(() => (globalThis as unknown as Tab).mirror.get("n"))).toBe(value),
+				);
+		};
+		await all("before");
+		await server.stop();
+		await server.run();
+		await all("after");
 	});
 
 	test("when another user logs in, the mirrors of all are empty before the first read", async () => {

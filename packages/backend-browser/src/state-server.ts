@@ -1,6 +1,7 @@
 /** A server of state for tests: the real handler behind Node's http, on a port of its own, that can be stopped and started again. */
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
+import { createSecureServer, type Http2SecureServer, type Http2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { Backend, StateManager } from "@holdfast/core";
 import {
@@ -17,6 +18,12 @@ export const admin: StateHandlerOptions = {
 	namespace: "*",
 };
 
+/** What a server speaks HTTP/2 with: browsers do so over TLS alone. */
+export interface Secure {
+	readonly cert: Buffer;
+	readonly key: Buffer;
+}
+
 /** A server over a store that outlives it. */
 export class StateServer {
 	/** Requests by their path. */
@@ -26,37 +33,47 @@ export class StateServer {
 	readonly #store: Backend | StateManager;
 	readonly #options: StateHandlerOptions;
 	readonly #pages: RequestListener | undefined;
+	readonly #secure: Secure | undefined;
+	readonly #sessions = new Set<Http2Session>();
 	#port = 0;
-	#server: Server | undefined;
+	#server: Server | Http2SecureServer | undefined;
 	#handler: StateHandler | undefined;
 
 	private constructor(
 		store: Backend | StateManager,
 		options: StateHandlerOptions,
 		pages: RequestListener | undefined,
+		secure: Secure | undefined,
 	) {
 		this.#store = store;
 		this.#options = options;
 		this.#pages = pages;
+		this.#secure = secure;
 	}
 
-	/** `pages` answers what is not below `/v1`. */
+	/** `pages` answers what is not below `/v1`; `secure`: over HTTP/2. */
 	static async start(
 		store: Backend | StateManager,
 		options: StateHandlerOptions = admin,
 		pages?: RequestListener,
+		secure?: Secure,
 	): Promise<StateServer> {
-		const server = new StateServer(store, options, pages);
+		const server = new StateServer(store, options, pages, secure);
 		await server.run();
 		return server;
 	}
 
 	get url(): string {
-		return `http://127.0.0.1:${this.#port}`;
+		return `${this.#secure === undefined ? "http" : "https"}://127.0.0.1:${this.#port}`;
 	}
 
 	get port(): number {
 		return this.#port;
+	}
+
+	/** How many connections of HTTP/2 there are. */
+	get sessions(): number {
+		return this.#sessions.size;
 	}
 
 	/** How often a route was asked for. */
@@ -73,7 +90,7 @@ export class StateServer {
 	async run(): Promise<void> {
 		this.#handler = createStateHandler(this.#store, this.#options);
 		const answer = nodeHandler(this.#handler);
-		this.#server = createServer((request, response) => {
+		const listener: RequestListener = (request, response) => {
 			const path = request.url ?? "";
 			if (!path.startsWith("/v1/")) {
 				this.#pages?.(request, response);
@@ -85,7 +102,9 @@ export class StateServer {
 				response.on("close", () => this.streams--);
 			}
 			answer(request, response);
-		});
+		};
+		this.#server =
+			this.#secure === undefined ? createServer(listener) : this.#overHttp2(this.#secure, listener);
 		this.#server.listen(this.#port, "127.0.0.1");
 		await once(this.#server, "listening");
 		this.#port = (this.#server.address() as AddressInfo).port;
@@ -96,9 +115,20 @@ export class StateServer {
 		const server = this.#server;
 		if (server === undefined) return;
 		this.#server = undefined;
-		server.closeAllConnections();
+		if ("closeAllConnections" in server) server.closeAllConnections();
+		for (const session of this.#sessions) session.destroy();
 		server.close();
 		await once(server, "close");
 		await this.#handler?.close();
+	}
+
+	#overHttp2(secure: Secure, listener: RequestListener): Http2SecureServer {
+		// The compatible API: what listeners of both use is in both.
+		const server = createSecureServer({ ...secure }, listener as never);
+		server.on("session", (session) => {
+			this.#sessions.add(session);
+			session.on("close", () => this.#sessions.delete(session));
+		});
+		return server;
 	}
 }

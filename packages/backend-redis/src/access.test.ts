@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { createStateManager } from "@holdfast/core";
+import { selfSigned } from "@holdfast/test-servers/certificate";
 import { freePort } from "@holdfast/test-servers/free-port";
 import { RedisServer } from "@holdfast/test-servers/redis-server";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { selfSigned } from "./certificate.js";
 import { redis } from "./redis.js";
 import { userRules } from "./user-rules.js";
 
