@@ -28,11 +28,14 @@ const batchLife = 30_000;
  */
 const outage = 2000;
 
+/** The longest pause before it is asked again, in ms. */
+const longestPause = 250;
+
 /**
- * The longest pause before it is asked again, in ms. A store that takes longer to say that it is out of reach has waited itself, for as long as its
- * user wants: that is told at once, since another such attempt may not be over when a caller's patience is, and then nobody could say what came of it.
+ * A store that takes longer than this, in ms, to say that it is out of reach has waited itself, for as long as its user wants: that is told at once,
+ * since another such attempt may not be over when a caller's patience is, and then nobody could say what came of it.
  */
-const longestPause = 100;
+const saidAtOnce = 100;
 
 const batchMutations = 1000;
 const batchBytes = 2 * 2 ** 20;
@@ -268,7 +271,7 @@ export class Committer {
 		const { backend, clock, random, failingSince } = this.#store;
 		const now = clock.monotonic();
 		const mayPass =
-			error.code === "unavailable" && backend.traits.reach === "network" && now - asked < longestPause;
+			error.code === "unavailable" && backend.traits.reach === "network" && now - asked < saidAtOnce;
 		const kept = waiting.filter((one) => {
 			if (one.settled) return false;
 			one.asked ??= asked;
