@@ -1,9 +1,12 @@
 import { describe, expect } from "vitest";
 import type { Backend, Batch, BatchAnswer, Failure, Soon } from "./backend.js";
 import type { Clock } from "./clock.js";
+import type { ManagerOptions } from "./manager.js";
 import { memory } from "./memory.js";
 import { around } from "./testing/around.js";
 import { chaos } from "./testing/chaos.js";
+import { seeded } from "./testing/random.js";
+import type { Trial } from "./testing/trial.js";
 import { test } from "./with-trial.js";
 
 type Answer = Soon<BatchAnswer | Failure>;
@@ -272,31 +275,238 @@ describe("a batch that the store calls overdue", () => {
 });
 
 describe("a store out of reach", () => {
-	test("is told at once, and health says so until it answers again", async ({ remote }) => {
+	const down = { failed: "unavailable", message: "down" } as const;
+
+	/** A manager whose time is what the test lets pass: how long the machine takes besides must not count as an outage. */
+	const timed = async (trial: Trial, options: Partial<ManagerOptions>) => {
+		let passed = 0;
+		const clock: Clock = {
+			now: () => passed,
+			monotonic: () => passed,
+			after: (...timer) => trial.clock.after(...timer),
+		};
+		const manager = await trial.manager({ clock, ...options });
+		const pass = async (ms: number): Promise<void> => {
+			// What was asked for before is on its way before it passes.
+			await trial.settle();
+			passed += ms;
+			await trial.advance(ms);
+		};
+		const wait = (ms: number): void => {
+			passed += ms;
+		};
+		return { manager, pass, wait };
+	};
+
+	test("for a moment costs nobody a write: it is asked again, in order, and health says so meanwhile", async ({
+		remote,
+	}) => {
 		const { backend, faults } = chaos(await remote.backend());
-		const manager = await remote.manager({ backend });
-		await manager.shared.set("a", 1);
+		const seen = noted(backend);
+		const { manager, pass } = await timed(remote, { backend: seen.backend });
+		const { shared } = manager;
+		await shared.set("a", 1);
 		const heard: string[] = [];
 		manager.on("health", ({ status }) => heard.push(status));
 		faults.unavailable = true;
-		await expect(manager.shared.set("a", 2)).rejects.toMatchObject({ code: "unavailable" });
-		await expect(manager.shared.set("a", 3)).rejects.toMatchObject({ code: "unavailable" });
-		expect(manager.health).toMatchObject({ status: "unreachable", error: { code: "unavailable" } });
+		const order: string[] = [];
+		const note = (name: string) => () => order.push(name);
+		const writes = [shared.set("a", 2).then(note("first"))];
+		await remote.settle();
+		expect(manager.health).toMatchObject({
+			status: "unreachable",
+			error: { code: "unavailable" },
+			pending: 1,
+		});
+		writes.push(shared.set("a", 3).then(note("second")));
+		await pass(500);
+		writes.push(manager.user("ada").increment("n").then(note("other")));
+		await pass(800);
+		expect(order).toEqual([]);
+		const attempts = seen.calls.length;
+		expect(attempts, "with longer and longer pauses").toBeLessThan(20);
 		faults.unavailable = false;
-		await manager.shared.set("a", 4);
-		expect(manager.health).toMatchObject({ status: "ok", error: undefined });
+		await pass(300);
+		await Promise.all(writes);
+		expect(seen.calls.length, "all of them in one call").toBe(attempts + 1);
+		expect(order).toEqual(["first", "second", "other"]);
+		expect(await shared.get("a")).toBe(3);
+		expect(await manager.user("ada").get("n")).toBe(1);
+		expect(manager.health).toMatchObject({ status: "ok", error: undefined, pending: 0 });
 		expect(heard).toEqual(["unreachable", "ok"]);
+		const sequences = seen.calls.flat().map(({ sequence }) => sequence);
+		expect(sequences, "another batch each time").toEqual([...new Set(sequences)].toSorted((a, b) => a - b));
+	});
+
+	test("for longer is told, and from then on at once, until it answers again", async ({ remote }) => {
+		const { backend, faults } = chaos(await remote.backend());
+		const { manager, pass } = await timed(remote, { backend });
+		const { shared } = manager;
+		await shared.set("a", 1);
+		faults.unavailable = true;
+		const told: unknown[] = [];
+		const writes = [shared.set("a", 2), manager.user("ada").set("a", 2)].map((write) =>
+			write.catch(({ code }) => told.push(code)),
+		);
+		await pass(1900);
+		const late = shared.set("a", 3).catch(({ code }) => code);
+		expect(told).toEqual([]);
+		await pass(400);
+		await Promise.all(writes);
+		expect(told).toEqual(["unavailable", "unavailable"]);
+		expect(await late, "what came late in the outage").toBe("unavailable");
+		await expect(shared.set("a", 4)).rejects.toMatchObject({ code: "unavailable", scope: "shared" });
+		expect(manager.health).toMatchObject({ status: "unreachable", pending: 0 });
+		faults.unavailable = false;
+		await shared.set("a", 5);
+		expect(manager.health).toMatchObject({ status: "ok", error: undefined });
+		faults.unavailable = true;
+		const next = shared.set("a", 6);
+		await pass(1000);
+		faults.unavailable = false;
+		await pass(300);
+		await next;
+		expect(await shared.get("a")).toBe(6);
+	});
+
+	test("is told to each when its own patience ends: nothing of it was written, or will be", async ({
+		remote,
+	}) => {
+		const { backend, faults } = chaos(await remote.backend());
+		const { manager, pass } = await timed(remote, { backend });
+		const { shared } = manager;
+		await shared.get("a");
+		faults.unavailable = true;
+		const controller = new AbortController();
+		const short = shared.set("short", 1, { timeout: 1000 }).catch(({ code }) => code);
+		const given = shared.set("given up", 1, { signal: controller.signal }).catch((reason) => reason);
+		const patient = shared.set("patient", 1);
+		await remote.settle();
+		const behind = shared.set("behind", 1, { timeout: 5 }).catch(({ code }) => code);
+		controller.abort("enough");
+		expect(await given).toBe("enough");
+		await pass(1100);
+		expect(await behind, "perhaps never handed over").toBeOneOf(["timeout", "unavailable"]);
+		expect(await short).toBe("unavailable");
+		expect(manager.health.pending).toBe(1);
+		faults.unavailable = false;
+		await pass(300);
+		await patient;
+		expect(await shared.getMany(["short", "given up", "behind", "patient"])).toEqual([
+			undefined,
+			undefined,
+			undefined,
+			1,
+		]);
+	});
+
+	test("after an answer that was lost is outcome-unknown to who asked before", async ({ remote }) => {
+		const answers: (Failure | Promise<never>)[] = [down, new Promise(() => {})];
+		const { backend, calls } = noted(await remote.backend(), (_, arrive) => answers.shift() ?? arrive());
+		const { manager, pass } = await timed(remote, { backend });
+		const { shared } = manager;
+		await shared.get("a");
+		const write = shared.set("a", 1, { timeout: 1000 }).catch(({ code }) => code);
+		await pass(1100);
+		expect(await write, "its second attempt was handed over and never answered").toBe("outcome-unknown");
+		expect(calls).toHaveLength(2);
+		await shared.set("b", 1);
+		expect(await shared.getMany(["a", "b"])).toEqual([undefined, 1]);
 	});
 
 	test("is noticed by the first write, too", async ({ remote }) => {
 		const { backend, faults } = chaos(await remote.backend());
-		const manager = await remote.manager({ backend });
+		const { manager, pass } = await timed(remote, { backend });
 		faults.unavailable = true;
-		await expect(manager.shared.set("a", 1)).rejects.toMatchObject({ code: "unavailable" });
+		const write = manager.shared.set("a", 1).catch(({ code }) => code);
+		await pass(2500);
+		expect(await write).toBe("unavailable");
 		expect(manager.health).toMatchObject({ status: "unreachable", pending: 0 });
 		faults.unavailable = false;
 		await manager.shared.set("a", 2);
 		expect(manager.health.status).toBe("ok");
+		const { manager: other, pass: passOther } = await timed(remote, { backend });
+		faults.unavailable = true;
+		const first = other.shared.increment("a");
+		await remote.settle();
+		expect(other.health).toMatchObject({ status: "unreachable", pending: 1 });
+		await passOther(500);
+		faults.unavailable = false;
+		await passOther(300);
+		expect(await first).toBe(3);
+	});
+
+	test("is flushed by a close that lasts as long, and named by one that does not, which leaves no timer", async ({
+		remote,
+	}) => {
+		for (const isBack of [true, false]) {
+			const { backend, faults } = chaos(await remote.backend());
+			const { manager, pass } = await timed(remote, { backend });
+			await manager.shared.get("a");
+			faults.unavailable = true;
+			const write = manager.shared.set("a", isBack).then(
+				() => "answered",
+				({ code }) => code,
+			);
+			await remote.settle();
+			const close = manager.close({ timeout: 1000 });
+			await pass(500);
+			faults.unavailable = !isBack;
+			await pass(1000);
+			expect(await close).toEqual({ unflushed: isBack ? [] : [{ scope: "shared", commits: 1 }] });
+			expect(await write).toBe(isBack ? "answered" : "timeout");
+			expect(remote.clock.waiting, "timers that wait").toBe(0);
+		}
+		expect(await (await remote.manager()).shared.get("a")).toBe(true);
+	});
+
+	test("is told at once where the store has waited itself, or is this device's", async ({ remote }) => {
+		for (const reach of ["network", "device"] as const) {
+			let waited = (): void => {};
+			const { backend, calls } = noted(await remote.backend(), async () => {
+				waited();
+				return down;
+			});
+			const { manager, wait } = await timed(remote, {
+				backend: around(backend, { traits: { reach, durable: true } }),
+			});
+			await manager.ready();
+			if (reach === "network") waited = () => wait(150);
+			await expect(manager.shared.set("a", 1)).rejects.toMatchObject({ code: "unavailable" });
+			expect(calls).toHaveLength(1);
+		}
+	});
+
+	test("again and again loses and doubles nothing, whatever the patience of each", async ({ remote }) => {
+		const { backend, faults } = chaos(await remote.backend(), { loseAnswers: 0.1, random: seeded(3) });
+		const random = seeded(4);
+		const { manager, pass } = await timed(remote, { backend, timeout: 20_000, random });
+		const { shared } = manager;
+		let least = 0;
+		let unsure = 0;
+		const writes: Promise<void>[] = [];
+		for (let i = 0; i < 200; i++) {
+			faults.unavailable = random() < 0.5;
+			const write = shared.increment("n", 1, random() < 0.3 ? { timeout: 1 + random() * 1000 } : {});
+			writes.push(
+				write.then(
+					() => void least++,
+					({ code }) => {
+						expect(code).toBeOneOf(["unavailable", "timeout", "outcome-unknown"]);
+						if (code === "outcome-unknown") unsure++;
+					},
+				),
+			);
+			await pass(Math.floor(random() * 300));
+		}
+		faults.unavailable = false;
+		faults.loseAnswers = 0;
+		await pass(20_000);
+		await Promise.all(writes);
+		const counted = await shared.get("n");
+		expect(least).toBeGreaterThan(100);
+		expect(counted).toBeGreaterThanOrEqual(least);
+		expect(counted).toBeLessThanOrEqual(least + unsure);
 	});
 
 	test("and a first write to one that hangs is a timeout, at the caller's time-out", async ({ remote }) => {

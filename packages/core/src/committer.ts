@@ -22,6 +22,21 @@ import { failureCodes, failureError, type Patience, type Store, scopeError, scop
 /** How long a batch may be applied after it was made, in ms. */
 const batchLife = 30_000;
 
+/**
+ * How long a store over a network may be out of reach before that is told, in ms: what a restart of it takes. A caller waits no longer, though its
+ * patience might last: it has others to answer. Once an outage has lasted as long, every further commit is told at once.
+ */
+const outage = 2000;
+
+/** The longest pause before it is asked again, in ms. */
+const longestPause = 250;
+
+/**
+ * A store that takes longer than this, in ms, to say that it is out of reach has waited itself, for as long as its user wants: that is told at once,
+ * since another such attempt may not be over when a caller's patience is, and then nobody could say what came of it.
+ */
+const saidAtOnce = 100;
+
 const batchMutations = 1000;
 const batchBytes = 2 * 2 ** 20;
 
@@ -31,23 +46,31 @@ interface Waiting {
 	resolve(outcome: CommitOutcome): void;
 	reject(error: unknown): void;
 	settled: boolean;
+	/** When it was first handed over, by the monotonic clock, and why it was set back last: certainly not applied. */
+	asked?: number;
+	unavailable?: HoldfastError;
 }
 
 interface Flight {
 	readonly batch: Batch;
 	readonly waiting: readonly Waiting[];
+	/** When it was handed over, by the monotonic clock. */
+	readonly asked: number;
 	/** Whether an answer was lost, so that it may have been applied. */
-	unknown: boolean;
+	unknown?: boolean;
 	attempts: number;
 	/** Ends the wait before it is sent again. */
-	retry: Cancel | undefined;
-	ended: boolean;
+	retry?: Cancel;
+	ended?: boolean;
 }
 
 const unknownOutcome = (scope: ScopeId, cause?: unknown): HoldfastError =>
 	scopeError(scope, "outcome-unknown", "the commit was sent and never answered: read before writing again", {
 		cause,
 	});
+
+const unsent = (scope: ScopeId): HoldfastError =>
+	scopeError(scope, "timeout", "the commit was not sent in time; nothing was written");
 
 /** One scope's queue of commits. */
 export class Lane {
@@ -57,7 +80,7 @@ export class Lane {
 	floor = 0;
 	/** Called with each answer. */
 	answered: ((answer: BatchAnswer) => void) | undefined;
-	readonly queue: Waiting[] = [];
+	queue: Waiting[] = [];
 	flight: Flight | undefined;
 
 	constructor(scope: ScopeId, keep: Retention) {
@@ -84,6 +107,9 @@ export class Committer {
 	/** Lanes that have commits waiting or in flight. */
 	readonly #busy = new Set<Lane>();
 	readonly #ready = new Set<Lane>();
+	/** Lanes that wait for a store that was out of reach, and what ends that. */
+	readonly #heldBack = new Set<Lane>();
+	#again: Cancel | undefined;
 	#sequence = 0;
 	#commits = 0;
 	#idle: (() => void) | undefined;
@@ -154,9 +180,10 @@ export class Committer {
 
 	/** Rejects what still waits: the manager closes. */
 	abandon(): void {
+		this.#again?.();
+		this.#heldBack.clear();
 		for (const lane of [...this.#busy]) {
-			const unsent = "the manager was closed before this commit was sent; nothing was written";
-			for (const { reject } of lane.queue.splice(0)) reject(scopeError(lane.scope, "timeout", unsent));
+			for (const { reject } of lane.queue.splice(0)) reject(unsent(lane.scope));
 			for (const { reject } of lane.flight?.waiting ?? []) reject(unknownOutcome(lane.scope));
 			if (lane.flight !== undefined) this.#end(lane, lane.flight);
 			this.#rest(lane);
@@ -191,10 +218,7 @@ export class Committer {
 		if (queued >= 0) lane.queue.splice(queued, 1);
 		if (signal !== undefined) waiting.reject(signal.reason);
 		else {
-			const error =
-				queued < 0
-					? unknownOutcome(lane.scope)
-					: scopeError(lane.scope, "timeout", "the commit was not sent in time; nothing was written");
+			const error = queued < 0 ? unknownOutcome(lane.scope) : (waiting.unavailable ?? unsent(lane.scope));
 			this.#store.fail(error);
 			waiting.reject(error);
 		}
@@ -205,6 +229,7 @@ export class Committer {
 	}
 
 	#schedule(lane: Lane): void {
+		if (this.#heldBack.has(lane)) return;
 		this.#ready.add(lane);
 		if (this.#store.immediate) void this.#send();
 		else this.#store.atTurn("commits", () => void this.#send());
@@ -213,17 +238,19 @@ export class Committer {
 	async #send(): Promise<void> {
 		const [first] = this.#ready;
 		if (first === undefined) return;
+		const asked = this.#store.clock.monotonic();
 		try {
 			// What may be kept for later does not wait for a store out of reach: its clock comes with the answer.
 			const isDeferred = [...this.#ready].some(({ queue }) => queue.some(({ commit }) => commit.deferred));
 			const learned = isDeferred ? undefined : this.#learnClock(first.scope);
 			if (isLater(learned)) await learned;
 		} catch (error) {
-			for (const lane of this.#ready) {
-				for (const { reject } of lane.queue.splice(0)) reject(error);
+			const lanes = [...this.#ready];
+			this.#ready.clear();
+			for (const lane of lanes) {
+				this.#setBack(lane, lane.queue.splice(0), error as HoldfastError, asked);
 				this.#rest(lane);
 			}
-			this.#ready.clear();
 			return;
 		}
 		const lanes = [...this.#ready].filter(({ queue, flight }) => queue.length > 0 && flight === undefined);
@@ -236,7 +263,34 @@ export class Committer {
 		});
 		const answers = this.#call(packs.map(({ batch }) => batch));
 		for (const [i, { lane, batch, waiting }] of packs.entries())
-			this.#launch(lane, batch, waiting, answers[i] as Soon<BatchAnswer | Failure>);
+			this.#land(lane, { batch, waiting, asked, attempts: 0 }, answers[i] as Soon<BatchAnswer | Failure>);
+	}
+
+	/** Tells those who have waited long enough for a store out of reach, and has the others wait a little: nothing of theirs was applied. */
+	#setBack(lane: Lane, waiting: readonly Waiting[], error: HoldfastError, asked: number): void {
+		const { backend, clock, random, failingSince } = this.#store;
+		const now = clock.monotonic();
+		const mayPass =
+			error.code === "unavailable" && backend.traits.reach === "network" && now - asked < saidAtOnce;
+		const kept = waiting.filter((one) => {
+			if (one.settled) return false;
+			one.asked ??= asked;
+			one.unavailable = error;
+			const waitsOn = mayPass && now - Math.min(one.asked, failingSince) < outage;
+			if (!waitsOn) one.reject(error);
+			return waitsOn;
+		});
+		if (kept.length === 0) return;
+		lane.queue = [...kept, ...lane.queue];
+		this.#heldBack.add(lane);
+		// As long again as the first has waited: all that is held back asks together, so that an outage is not made worse.
+		const pause = Math.min(longestPause, Math.max(20, now - (kept[0]?.asked ?? now))) * (0.5 + random() / 2);
+		this.#again ??= clock.after(pause, () => {
+			this.#again = undefined;
+			const lanes = [...this.#heldBack].filter(({ queue }) => queue.length > 0);
+			this.#heldBack.clear();
+			for (const one of lanes) this.#schedule(one);
+		});
 	}
 
 	#pack({ queue }: Lane): Waiting[] {
@@ -273,15 +327,14 @@ export class Committer {
 		return this.#store.askAll((backend) => backend.commit(batches), batches.length);
 	}
 
-	#launch(lane: Lane, batch: Batch, waiting: readonly Waiting[], answer: Soon<BatchAnswer | Failure>): void {
-		const flight: Flight = { batch, waiting, unknown: false, attempts: 0, retry: undefined, ended: false };
-		lane.flight = flight;
-		this.#land(lane, flight, answer);
-	}
-
 	#land(lane: Lane, flight: Flight, answer: Soon<BatchAnswer | Failure>): void {
+		lane.flight = flight;
 		if (isLater(answer)) void answer.then((late) => this.#landed(lane, flight, late));
 		else this.#landed(lane, flight, answer);
+	}
+
+	#resend(lane: Lane, flight: Flight): void {
+		this.#land(lane, flight, this.#call([flight.batch])[0] as Soon<BatchAnswer | Failure>);
 	}
 
 	#landed(lane: Lane, flight: Flight, answer: BatchAnswer | Failure): void {
@@ -301,22 +354,18 @@ export class Committer {
 		// Certainly not applied, because the store's clock was not what we thought: another batch, of another time.
 		if (answer.failed === "overdue" && !flight.unknown && answer.now !== undefined && flight.attempts === 0) {
 			const { sequence, until } = this.#batch(lane, []);
-			const again: Flight = { ...flight, batch: { ...flight.batch, sequence, until }, attempts: 1 };
-			lane.flight = again;
-			this.#land(lane, again, this.#call([again.batch])[0] as Soon<BatchAnswer | Failure>);
+			this.#resend(lane, { ...flight, batch: { ...flight.batch, sequence, until }, attempts: 1 });
 			return;
 		}
 		const retriable = answer.failed !== "overdue" && answer.failed in failureCodes;
 		if (flight.unknown && retriable && this.#store.now() < flight.batch.until) {
 			const pause = Math.min(1000, 20 * 2 ** flight.attempts++) * (0.5 + this.#store.random() / 2);
-			flight.retry = this.#store.clock.after(pause, () =>
-				this.#land(lane, flight, this.#call([flight.batch])[0] as Soon<BatchAnswer | Failure>),
-			);
+			flight.retry = this.#store.clock.after(pause, () => this.#resend(lane, flight));
 			return;
 		}
 		const error = flight.unknown ? unknownOutcome(lane.scope, answer) : failureError(answer, lane.scope);
 		if (error.code !== "busy") this.#store.fail(error);
-		for (const { reject } of flight.waiting) reject(error);
+		this.#setBack(lane, flight.waiting, error, flight.asked);
 		this.#end(lane, flight);
 	}
 

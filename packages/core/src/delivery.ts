@@ -85,7 +85,9 @@ export class Delivery implements Subscription {
 
 	/** Attaches: what comes meanwhile waits behind what `from` or `initial` ask for. */
 	start(): void {
-		const { from, initial } = this.#options;
+		const { from } = this.#options;
+		// Who names a cursor knows the state there: beside what is told from it, the present state would hide what was deleted since.
+		const initial = this.#options.initial && from === undefined;
 		const { store, feed } = this.#parts;
 		const waits = from !== undefined || initial;
 		this.#seen = from ?? -1;

@@ -25,6 +25,9 @@ export interface AddOptions {
 	readonly ttl?: Duration;
 }
 
+/** The most bytes of a commit's metadata, as JSON: each entry and each record carries it. */
+export const metadataBytes = 16_384;
+
 // How much larger than estimated an encoded value can be, see `Value.size`.
 const worstSize = 6;
 
@@ -163,11 +166,20 @@ export class Drafting {
 	}
 
 	#metadata(metadata: unknown): Commit["metadata"] & {} {
+		let text: string;
+		let plain: unknown;
 		try {
-			return freezeCopy(JSON.parse(JSON.stringify(metadata))).data as Commit["metadata"] & {};
+			text = JSON.stringify(metadata);
+			plain = freezeCopy(JSON.parse(text)).data;
 		} catch (cause) {
 			throw this.#error("invalid-value", "metadata must be plain JSON", { cause });
 		}
+		const bytes = utf8Length(text);
+		if (bytes <= metadataBytes) return plain as Commit["metadata"] & {};
+		throw this.#error(
+			"too-large",
+			`metadata has ${bytes} bytes, the limit is ${metadataBytes}: put less in it`,
+		);
 	}
 
 	#error(

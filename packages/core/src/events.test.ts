@@ -208,3 +208,29 @@ describe("the history", () => {
 		expect(payloads(await gather(shared.events.history()))).toEqual([1]);
 	});
 });
+
+test("who stops listening is not told the rest of a commit's events", async ({ trial, manager }) => {
+	const heard: unknown[] = [];
+	const controller = new AbortController();
+	const on = manager.shared.events.on("*", ({ payload }) => {
+		heard.push(payload);
+		on.stop();
+	});
+	const aborted: unknown[] = [];
+	manager.shared.events.on(
+		"*",
+		({ payload }) => {
+			aborted.push(payload);
+			controller.abort();
+		},
+		{ signal: controller.signal },
+	);
+	const all: unknown[] = [];
+	manager.shared.events.on("*", ({ payload }) => all.push(payload));
+	await on.ready;
+	await manager.shared.commit((tx) => {
+		for (const payload of [1, 2, 3]) tx.emit("happened", payload);
+	});
+	await trial.eventually("another hears all", () => expect(all).toEqual([1, 2, 3]));
+	expect([heard, aborted]).toEqual([[1], [1]]);
+});

@@ -14,9 +14,11 @@ function held(inner: Backend) {
 	const signals: Signal[] = [];
 	const counts = { logs: 0, commits: 0 };
 	const backend = around(inner, {
-		log(...asked) {
+		async log(...asked) {
 			counts.logs++;
-			return inner.log(...asked);
+			const page = await inner.log(...asked);
+			await store.slow;
+			return page;
 		},
 		commit(batches) {
 			counts.commits++;
@@ -35,7 +37,8 @@ function held(inner: Backend) {
 	const pass = (signal: Signal | undefined): void => {
 		if (signal !== undefined) for (const listener of listeners) listener(signal);
 	};
-	return { backend, signals, counts, pass, listeners };
+	const store = { backend, signals, counts, pass, listeners, slow: undefined as Promise<void> | undefined };
+	return store;
 }
 
 /** Somebody who writes, and somebody who subscribes and is signalled what the test says. */
@@ -49,7 +52,7 @@ async function followed(trial: Trial) {
 	const hears = (...changes: string[]): Promise<void> =>
 		trial.eventually("what is heard", () => expect(heard).toEqual(changes));
 	const { signals, counts, pass } = store;
-	return { signals, counts, pass, watcher, writer, heard, hears };
+	return { store, signals, counts, pass, watcher, writer, heard, hears };
 }
 
 const write = async ({ shared }: StateManager, ...keys: string[]): Promise<void> => {
@@ -137,6 +140,25 @@ describe("what is signalled", () => {
 		answer();
 		await trial.eventually("it is heard", () => expect(heard).toEqual(["a"]));
 		expect((await trial.within("the next commit", next)).value).toMatchObject({ changes: [{ key: "a" }] });
+	});
+
+	test("more than is kept while a repair is slow is read once that is done", async ({ trial }) => {
+		const { signals, watcher, writer, pass, heard, store } = await followed(trial);
+		const { promise, resolve } = Promise.withResolvers<void>();
+		store.slow = promise;
+		await write(writer, "first");
+		pass({ type: "wake" });
+		await trial.eventually("it repairs", () => expect(store.counts.logs).toBe(1));
+		store.slow = undefined;
+		const count = 1100;
+		await writer.shared.commit((tx) => tx.set("second", 1));
+		for (let i = 0; i < count; i++) await writer.shared.set("n", i);
+		for (const signal of signals) pass(signal);
+		resolve();
+		// Long before the check of heads would find it.
+		await trial.settle();
+		expect(heard).toHaveLength(count + 2);
+		expect(watcher.health.status).toBe("ok");
 	});
 
 	test("while a repair looks for the next deadline is not missed", async ({ trial }) => {

@@ -229,6 +229,7 @@ export class Feed {
 		}
 		if (record.revision <= this.cursor) return;
 		if (this.#pending.size < pendingLimit) this.#pending.set(record.previous, record);
+		else this.#again = true;
 		if (this.live && !this.#repairing) this.#waitForOrder();
 	}
 

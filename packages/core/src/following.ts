@@ -56,6 +56,11 @@ export class Following implements Follower, AsyncIterableIterator<Followed> {
 		this.#deafen = onAbort(signal, () => this.stop());
 	}
 
+	/** Whether nobody wants it any more. */
+	get isOver(): boolean {
+		return this.#ended;
+	}
+
 	/** Ends it. */
 	stop(): void {
 		this.#ended = true;

@@ -35,6 +35,8 @@ export class HeldLease implements Lease {
 	#deadline: number;
 	#end: LeaseEnd | undefined;
 	#failing = false;
+	/** Whether it has ended here and may still stand in the store. */
+	#owed = false;
 	#controller: AbortController | undefined;
 
 	constructor(name: string, { key, revision }: KeyCondition, ttl: number, asked: number, parts: LeaseParts) {
@@ -73,15 +75,11 @@ export class HeldLease implements Lease {
 
 	/** The same, at once where the store answers at once. */
 	free(): Soon<unknown> {
-		if (this.#isOver()) return;
+		if (this.#isOver() && !this.#owed) return;
 		this.end("released");
-		const failed = (error: unknown): void =>
-			// Nobody keeps it: it runs out by itself.
-			this.#parts.store.report(
-				error,
-				"a lock could not be released, it expires by itself",
-				this.#parts.scope,
-			);
+		this.#owed = false;
+		this.#parts.leases.delete(this);
+		const failed = (error: unknown): void => this.#freeLater(error);
 		try {
 			const freed = this.#submit({ op: "delete", key: this.#key }, undefined, true);
 			return isLater(freed) ? freed.catch(failed) : freed;
@@ -99,9 +97,10 @@ export class HeldLease implements Lease {
 		this.#controller?.abort(this.#lost());
 	}
 
-	/** Extends it, or ends it where its time is over; says when to come again. */
+	/** Extends it, or ends it where its time is over; says when to come again. Lets go of it again where that failed. */
 	async renew(): Promise<void> {
 		this.wakesAt = Number.POSITIVE_INFINITY;
+		if (this.#owed) await this.free();
 		if (this.#isOver()) return;
 		const asked = this.#parts.store.clock.monotonic();
 		try {
@@ -119,6 +118,17 @@ export class HeldLease implements Lease {
 			this.#failing = true;
 			this.#wakeIn(this.#ttl / 10);
 		}
+	}
+
+	/** Others would wait until it runs out: until then the store is asked again. */
+	#freeLater(error: unknown): void {
+		const { store, scope, leases } = this.#parts;
+		const wakesAt = store.clock.monotonic() + Math.min(Math.max(this.#ttl / 10, 100), 1000);
+		if (wakesAt < this.#deadline && !leases.closed) {
+			this.#owed = true;
+			this.wakesAt = wakesAt;
+			leases.add(this);
+		} else store.report(error, "a lock could not be released, it expires by itself", scope);
 	}
 
 	#submit(mutation: Mutation, patience?: Patience, closing?: boolean): Soon<CommitOutcome> {

@@ -6,6 +6,8 @@ import type { HeldLease } from "./lease.js";
 const together = 50;
 
 export class Leases {
+	/** Whether what can't be let go of now is left to run out. */
+	closed = false;
 	readonly #clock: Clock;
 	readonly #held = new Set<HeldLease>();
 	#at = Number.POSITIVE_INFINITY;
@@ -32,8 +34,9 @@ export class Leases {
 		this.#cancel = this.#clock.after(Math.max(0, at - this.#clock.monotonic()), () => this.#wake(), true);
 	}
 
-	/** Lets go of all of them. */
+	/** Lets go of all of them, for good. */
 	async release(): Promise<void> {
+		this.closed = true;
 		await Promise.all(Array.from(this.#held, (lease) => lease.release()));
 		this.#cancel?.();
 	}

@@ -28,13 +28,15 @@ export class Lines {
 		};
 	}
 
-	/** Runs work when its turn has come. Work that is done at once makes no line. */
-	run<T>(name: string, work: () => Soon<T>): Promise<T> {
+	/** Runs work when its turn has come, unless `wait` rejects before. Work that is done at once makes no line. */
+	run<T>(name: string, work: () => Soon<T>, wait: (turn: Promise<unknown>) => Promise<unknown>): Promise<T> {
 		// What work asks for in its own line comes after it.
-		if (this.#called === name) return Promise.resolve().then(() => this.run(name, work));
+		if (this.#called === name) return Promise.resolve().then(() => this.run(name, work, wait));
 		if (this.#last.has(name)) {
 			const { promise, done } = this.join(name);
-			return (promise as Promise<unknown>).then(work).finally(done);
+			return wait(promise as Promise<unknown>)
+				.then(work)
+				.finally(done);
 		}
 		const outer = this.#called;
 		this.#called = name;

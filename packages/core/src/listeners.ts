@@ -1,5 +1,5 @@
 /** A scope's subscriptions: who hears of which change, and what a reset means to them. */
-import type { Entry, LogRecord } from "./backend.js";
+import type { Entry, LogRecord, ReadAnswer } from "./backend.js";
 import { Delivery, type DeliveryOptions, type News, replayed } from "./delivery.js";
 import type { Feed, Follower } from "./feed.js";
 import type { Pattern } from "./pattern.js";
@@ -27,6 +27,7 @@ export class Listeners implements Follower {
 	 * the log no longer tells would never be heard of.
 	 */
 	readonly #known = new Map<string, number>();
+	#resets = 0;
 	#unfollow: (() => void) | undefined;
 
 	constructor(parts: ListenerParts) {
@@ -70,6 +71,7 @@ export class Listeners implements Follower {
 	}
 
 	reset(snapshot: Snapshot): void {
+		this.#resets++;
 		const present = new Map(snapshot.entries.map((entry) => [entry.key, entry]));
 		for (const delivery of this.#deliveries) {
 			const { matches } = delivery.pattern;
@@ -116,10 +118,16 @@ export class Listeners implements Follower {
 	async #present(pattern: Pattern): Promise<Snapshot> {
 		const { store, reader, feed } = this.#parts;
 		const { exact, span, matches } = pattern;
-		const present =
-			exact === undefined
-				? await takeSnapshot(store, feed.scope, span)
-				: await reader.read(feed.scope, [exact]);
+		let present: Snapshot | ReadAnswer;
+		let resets: number;
+		do {
+			resets = this.#resets;
+			present =
+				exact === undefined
+					? await takeSnapshot(store, feed.scope, span)
+					: await reader.read(feed.scope, [exact]);
+			// Reset meanwhile, it may be of a life that is over.
+		} while (resets !== this.#resets);
 		const entries = present.entries.filter((entry) => entry !== null && matches(entry.key)) as Entry[];
 		for (const { key, revision } of entries)
 			if (revision > feed.cursor || (this.#known.get(key) ?? 0) < revision) this.#known.set(key, revision);

@@ -82,6 +82,26 @@ describe("list", () => {
 		expect(ranges).toHaveLength(1);
 	});
 
+	test("of a few among many that the pattern passes over does not ask for them a few at a time", async ({
+		trial,
+	}) => {
+		const inner = await trial.backend();
+		let lists = 0;
+		const backend = around(inner, {
+			list(scope, range) {
+				lists++;
+				return inner.list(scope, range);
+			},
+		});
+		const { shared } = await trial.manager({ backend });
+		await shared.commit((tx) => {
+			for (let i = 0; i < 900; i++) tx.set(`a/${String(i).padStart(3, "0")}/deep`, i);
+			tx.set("a/last", 1);
+		});
+		expect(await keysOf(shared, "a/*", { limit: 1 })).toEqual(["a/last"]);
+		expect(lists).toBe(3);
+	});
+
 	test("is counted without handing it over", async ({ manager }) => {
 		await fill(manager.shared, 700);
 		await manager.shared.set("other/1", 1);

@@ -33,8 +33,9 @@ export async function* listEntries(
 	}
 	let from: string | null =
 		after === undefined || compareKeys(after, span.from) < 0 ? span.from : behindKey(after);
-	while (from !== null && left > 0) {
-		const range: KeyRange = { from, to: span.to, ...pageBounds, limit: Math.min(left, pageBounds.limit) };
+	// The first page may hold all that is wanted; of a pattern that passes over most of what it spans, it seldom does.
+	for (let page = Math.min(left, pageBounds.limit); from !== null && left > 0; page = pageBounds.limit) {
+		const range: KeyRange = { from, to: span.to, ...pageBounds, limit: page };
 		const { entries, next }: ListPage = await store.page(
 			scope,
 			(backend) => backend.list(scope, range),

@@ -46,7 +46,8 @@ export class LiveEvents implements ScopeEvents<any> {
 			for await (const followed of following)
 				if ("lostUntil" in followed) await guard(() => options.onReset?.(followed.lostUntil));
 				else if ("record" in followed)
-					for (const read of this.#read(followed.record, type)) await guard(() => listener(read()));
+					for (const read of this.#read(followed.record, type))
+						if (!following.isOver) await guard(() => listener(read()));
 		});
 		return {
 			ready: following.attached,

@@ -23,6 +23,9 @@ export interface MirrorParts {
 /** How many records are kept while the present state is listed. */
 const earlyLimit = 10_000;
 
+/** How long to wait, in ms, before the present state is listed again that did not meet what the feed tells. */
+const meetingPause = 20;
+
 interface Member {
 	readonly key: string;
 	readonly value: unknown;
@@ -46,6 +49,7 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 	readonly #order = new SortedKeys();
 	#list: readonly Member[] | undefined;
 	#begun = false;
+	#resets = 0;
 	#early: LogRecord[] = [];
 	#unfollow: (() => void) | undefined;
 	#deafen: Cancel | undefined;
@@ -157,6 +161,7 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 
 	reset({ entries, revision }: Snapshot): void {
 		this.#early = [];
+		this.#resets++;
 		if (!this.#begun) return;
 		this.#replace(entries);
 		this.#moved(revision, false);
@@ -174,11 +179,17 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 		const { feed, store } = this.#parts;
 		await feed.whenLive();
 		let snapshot: Snapshot;
-		do {
+		for (;;) {
+			const resets = this.#resets;
 			snapshot = await takeSnapshot(store, feed.scope, this.#pattern.span);
 			if (this.#closed) throw store.stopped(feed.scope);
-			// Reset while it was listed, or too much came meanwhile: what was listed does not meet what was kept.
-		} while (snapshot.revision < feed.cursor && !this.#reaches(snapshot.revision));
+			// Reset while it was listed, it may be of a life that is over.
+			if (resets !== this.#resets) continue;
+			if (snapshot.revision >= feed.cursor || this.#reaches(snapshot.revision)) break;
+			// Too much came meanwhile, so that it does not meet what was kept; or the feed has yet to hear that the scope was dropped or lost.
+			feed.check(snapshot.revision);
+			await store.pause(meetingPause);
+		}
 		this.#replace(snapshot.entries);
 		this.#begun = true;
 		this.stale = !feed.live;

@@ -172,14 +172,15 @@ export class LiveScope implements Scope<any, any> {
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
 	getOrSet(key: string, value: unknown, options: SetOptions = none): Promise<any> {
-		return this.#additions.run(key, async () => {
+		const add = async (): Promise<unknown> => {
 			const { entry, put } = await this.#swap(key, options, async (encoded, present) => {
 				if (present !== null) return undefined;
 				const given: unknown = await (typeof value === "function" ? (value as () => unknown)() : value);
 				return this.#drafting.put(encoded, given, options.ttl);
 			});
 			return entry === null ? this.#reading.written(put as Put) : this.#reading.data(entry);
-		});
+		};
+		return this.#additions.run(key, add, this.#inLine(key, options));
 	}
 
 	update(
@@ -189,7 +190,7 @@ export class LiveScope implements Scope<any, any> {
 		options: UpdateOptions = none,
 		// biome-ignore lint/suspicious/noExplicitAny: see the class
 	): Promise<any> {
-		return this.#updates.run(key, () => {
+		const run = (): Soon<unknown> => {
 			const decided: Decide = (encoded, entry) => {
 				const decide = (next: unknown): Mutation | undefined => {
 					if (next !== undefined) return this.#drafting.put(encoded, next, options.ttl);
@@ -200,7 +201,8 @@ export class LiveScope implements Scope<any, any> {
 			return andThen(this.#swap(key, options, decided, true), ({ put }) =>
 				put === undefined ? this.#value(this.#key(key), null) : this.#reading.written(put),
 			);
-		});
+		};
+		return this.#updates.run(key, run, this.#inLine(key, options));
 	}
 
 	async delete(key: string, options: DeleteOptions = none): Promise<boolean> {
@@ -473,6 +475,15 @@ export class LiveScope implements Scope<any, any> {
 
 	#expect(key: string, revision: number | undefined): readonly Condition[] {
 		return revision === undefined ? unconditional : [{ key, revision }];
+	}
+
+	/** Waits for one's turn behind other calls of this process, whose functions may never end, for as long as patience lasts. */
+	#inLine(key: string, options: Patience): (turn: Promise<unknown>) => Promise<unknown> {
+		const behind = "it waited for another call on this key, whose function is not done; nothing was written";
+		return (turn) =>
+			this.#parts.store.within(turn, this.#scope, options, () =>
+				scopeError(this.#scope, "timeout", behind, { key }),
+			);
 	}
 
 	/** Writes what is decided by what is there, and decides again where that has changed meanwhile. */

@@ -272,17 +272,60 @@ describe("a lease", () => {
 		expect(await manager.shared.update("a", (n) => n + 1, { fence })).toBe(2);
 	});
 
-	test("that can't be let go of runs out by itself, and is reported", async ({ trial }) => {
+	for (const fault of ["unavailable", "hang"] as const)
+		test(`that can't be let go of, because the store ${fault === "hang" ? "hangs" : "is out of reach"}, is let go of once it can be`, async ({
+			trial,
+		}) => {
+			const { backend, faults } = chaos(await trial.backend());
+			const { shared } = await trial.manager({ backend, timeout: 5000 });
+			const lease = await shared.lock("job", { ttl: "1h" });
+			faults[fault] = true;
+			const released = lease.release();
+			expect(lease.remaining, "to its holder it is over at once").toBe(0);
+			await trial.advance(6000);
+			await trial.within("the release, which waits for one answer", released);
+			await trial.advance(120_000);
+			faults[fault] = false;
+			const other = await trial.manager();
+			expect(await other.shared.tryLock("job")).toMatchObject({ acquired: false });
+			await trial.advance(6000);
+			expect(await other.shared.tryLock("job")).toMatchObject({ acquired: true });
+			expect(trial.errors).toEqual([]);
+			// The lease of the other is none of its business.
+			await trial.advance(10_000);
+			expect(await trial.within("an attempt", shared.tryLock("job"))).toMatchObject({ acquired: false });
+		});
+
+	test("that can't be let go of in time runs out by itself, and is reported once", async ({ trial }) => {
 		const { backend, faults } = chaos(await trial.backend());
 		const { shared } = await trial.manager({ backend });
 		const lease = await shared.lock("job", { ttl: 2000 });
 		faults.unavailable = true;
 		await lease.release();
+		await trial.advance(3000);
 		expect(trial.errors).toMatchObject([{ code: "unavailable" }]);
 		faults.unavailable = false;
-		const next = shared.lock("job");
-		await trial.advance(2100);
-		expect((await trial.within("the lock", next)).token).toBeGreaterThan(lease.token);
+		expect((await shared.lock("job")).token).toBeGreaterThan(lease.token);
+	});
+
+	test("that can't be let go of does not keep a manager from closing, and is asked for once more", async ({
+		trial,
+	}) => {
+		for (const isBack of [true, false]) {
+			const { backend, faults } = chaos(await trial.backend());
+			const manager = await trial.manager({ backend });
+			const lease = await manager.shared.lock("job", { ttl: "1m" });
+			faults.unavailable = true;
+			await lease.release();
+			expect(trial.errors).toEqual([]);
+			faults.unavailable = !isBack;
+			await trial.within("the close", manager.close({ timeout: 1000 }));
+			expect(trial.errors).toMatchObject(isBack ? [] : [{ code: "unavailable" }]);
+			expect(trial.clock.waiting, "timers that wait").toBe(0);
+			const other = await trial.manager();
+			expect(await other.shared.tryLock("job")).toMatchObject({ acquired: isBack });
+			await other.close();
+		}
 	});
 });
 

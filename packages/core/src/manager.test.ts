@@ -370,3 +370,18 @@ test("a state definition refuses what it does not have: keys, kinds, events", as
 		key: "told",
 	});
 });
+
+test("metadata has a bound, the same on every backend: what fits here fits in a page's request", async ({
+	manager,
+}) => {
+	const { shared } = manager;
+	const metadata = { why: "x".repeat(16_384 - '{"why":""}'.length) };
+	await shared.set("a", 1, { metadata });
+	expect(await shared.entry("a")).toMatchObject({ metadata });
+	for (const why of [`${metadata.why}x`, `${metadata.why.slice(1)}é`])
+		await expect(shared.set("a", 2, { metadata: { why } })).rejects.toMatchObject({
+			code: "too-large",
+			scope: "shared",
+		});
+	expect(await shared.get("a")).toBe(1);
+});

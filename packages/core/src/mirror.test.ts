@@ -167,6 +167,68 @@ describe("before it is ready, a mirror", () => {
 	});
 });
 
+test("a mirror is not made of pages of two lives of its scope, and does not wait until somebody says that one ended", async ({
+	trial,
+}) => {
+	const inner = await trial.backend();
+	const { shared: writer } = await trial.manager();
+	for (let i = 0; i < 4; i++) await writer.set(`k${i}`, 0);
+	let pages = 0;
+	const { backend } = chaos(
+		around(inner, {
+			list: async (scope, range) => {
+				if (++pages === 2) await writer.drop();
+				return inner.list(scope, { ...range, limit: 2 });
+			},
+		}),
+		{ dropSignals: 1 },
+	);
+	const mirror = (await trial.manager({ backend })).shared.mirror();
+	await trial.within("the mirror", mirror.ready, 5000);
+	expect(mirror.list()).toEqual([]);
+	expect(pages, "how often it was listed").toBeLessThan(100);
+});
+
+for (const what of ["mirror", "subscription", "subscription to one key"] as const)
+	test(`a ${what} that begins while the scope is dropped does not take what was read before for what is there`, async ({
+		remote,
+	}) => {
+		const inner = await remote.backend();
+		const held: (() => void)[] = [];
+		let hold = 0;
+		const holding = async <T>(answer: T): Promise<Awaited<T>> => {
+			const told = await answer;
+			if (hold-- > 0) await new Promise<void>((resolve) => held.push(resolve));
+			return told;
+		};
+		const backend = around(inner, {
+			read: (asks) => inner.read(asks).map(holding),
+			list: (scope, range) => holding(inner.list(scope, range)),
+		});
+		const { shared } = await remote.manager({ backend });
+		const other = await remote.manager();
+		await other.shared.set("a", 1);
+		let resets = 0;
+		await shared.subscribe("other", () => {}, { onReset: () => resets++ }).ready;
+		hold = 1;
+		const present = new Map<string, unknown>();
+		const mirror = what === "mirror" ? shared.mirror() : undefined;
+		const begun =
+			mirror ??
+			shared.subscribe(
+				what === "subscription" ? "**" : "a",
+				({ type, key, value }) => (type === "set" ? present.set(key, value) : present.delete(key)),
+				{ initial: true },
+			);
+		await remote.eventually("it reads", () => expect(held).toHaveLength(1));
+		await other.shared.drop();
+		await remote.eventually("the reset is told", () => expect(resets).toBe(1));
+		held[0]?.();
+		await begun.ready;
+		await remote.settle();
+		expect([...(mirror?.list() ?? present)]).toEqual([]);
+	});
+
 describe("who waits for a mirror", () => {
 	test("to show a revision is answered once it does", async ({ trial }) => {
 		const { backend, faults, signal } = chaos(await trial.backend());

@@ -22,12 +22,24 @@ export interface TransactionParts {
 	now(): number;
 }
 
+/**
+ * What is known, or what the store says now. Asked twice at once, the store may have changed in between: the first answer is told to both, since
+ * only one can be the condition.
+ */
+async function told<T>(known: Map<string, T>, name: string, ask: () => Promise<T>): Promise<T> {
+	if (!known.has(name)) {
+		const answer = await ask();
+		if (!known.has(name)) known.set(name, answer);
+	}
+	return known.get(name) as T;
+}
+
 /** What one run of a transaction's function asked for. */
 // biome-ignore lint/suspicious/noExplicitAny: the types of a scope's keys exist in its interface only
 export class OpenTransaction implements Transaction<any, any> {
 	readonly #parts: TransactionParts;
 	readonly #read = new Map<string, Entry | null>();
-	readonly #listed = new Map<string, Tally>();
+	readonly #listed = new Map<string, readonly Entry[]>();
 	readonly #written = new Map<string, Exclude<Mutation, Emit>>();
 	readonly #emitted: Emit[] = [];
 	/** What was asked of a key before it was set or deleted: whether that can be done depends on what the store has. */
@@ -40,7 +52,12 @@ export class OpenTransaction implements Transaction<any, any> {
 	get conditions(): Condition[] {
 		if (this.#read.size + this.#listed.size === 0) return [];
 		const keys = Array.from(this.#read, ([key, entry]) => ({ key, revision: entry?.revision ?? 0 }));
-		return [...keys, ...Array.from(this.#listed, ([under, tally]) => ({ under, ...tally }))];
+		const none: Tally = { count: 0, sum: 0 };
+		const lists = Array.from(this.#listed, ([under, entries]) => ({
+			under,
+			...entries.reduce((tally, { revision }) => addToTally(tally, revision), none),
+		}));
+		return [...keys, ...lists];
 	}
 
 	get mutations(): Mutation[] {
@@ -100,14 +117,7 @@ export class OpenTransaction implements Transaction<any, any> {
 			const entry = (await this.entry(pattern)) as StateEntry | undefined;
 			return entry === undefined ? [] : [entry];
 		}
-		const entries = await this.#parts.list(under);
-		if (!this.#listed.has(under)) {
-			const tally = entries.reduce((sum: Tally, entry) => addToTally(sum, entry.revision), {
-				count: 0,
-				sum: 0,
-			});
-			this.#listed.set(under, tally);
-		}
+		const entries = await told(this.#listed, under, () => this.#parts.list(under));
 		return entries.filter((entry) => matches(entry.key)).map((entry) => this.#parts.reading.entry(entry));
 	}
 
@@ -200,13 +210,9 @@ export class OpenTransaction implements Transaction<any, any> {
 		return { op: "add", key, by, ...(ttl !== undefined && { ttl }) };
 	}
 
-	async #entry(key: string): Promise<Entry | null> {
-		const known = this.#read.get(key);
-		if (known !== undefined) return known;
+	#entry(key: string): Promise<Entry | null> {
 		this.#parts.reading.rule(key);
-		const entry = await this.#parts.read(key);
-		this.#read.set(key, entry);
-		return entry;
+		return told(this.#read, key, () => this.#parts.read(key));
 	}
 
 	#refuse(why: Refused["why"], key: string): HoldfastError {

@@ -31,7 +31,8 @@ export async function takeSnapshot(
 			const page: ListPage = await store.page(scope, (backend) => backend.list(scope, range), patience);
 			for (const entry of page.entries) found.set(entry.key, entry);
 			if (cursor < 0) cursor = page.head;
-			until = page.head;
+			// Dropped or lost in between, and of another life from there: nothing in the log goes on to that.
+			until = page.head < until ? Number.POSITIVE_INFINITY : page.head;
 			at = page.next;
 		}
 		while (cursor < until) {

@@ -107,6 +107,8 @@ export class Store {
 	offset: number | undefined;
 	/** What failed last; `undefined` while it answers. */
 	failure: HoldfastError | undefined;
+	/** When the first of the failures came since it last answered, by the monotonic clock. */
+	failingSince = 0;
 	used = false;
 	closed = false;
 	readonly #report: (error: HoldfastError) => void;
@@ -155,7 +157,9 @@ export class Store {
 		this.used = true;
 		const first = this.failure === undefined;
 		this.failure = error;
-		if (first) this.#changed();
+		if (!first) return;
+		this.failingSince = this.clock.monotonic();
+		this.#changed();
 	}
 
 	/** Reports what no call can: to `manager.on("error")`. */

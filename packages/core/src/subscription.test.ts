@@ -461,3 +461,26 @@ describe("who begins with the present state", () => {
 		expect(lists).toBe(0);
 	});
 });
+
+test("a cursor beside `initial`: what is deleted meanwhile is told, and nothing is told twice", async ({
+	remote,
+}) => {
+	const other = await remote.manager();
+	await set(other, ["a", 1]);
+	const from = await other.shared.set("b", 1);
+	await set(other, ["k", 1]);
+	const { shared } = await remote.manager();
+	const heard: string[] = [];
+	const subscription = shared.subscribe(
+		"**",
+		async (change) => {
+			heard.push(text(change));
+			if (heard.length === 1) await other.shared.delete("k");
+		},
+		{ from, initial: true },
+	);
+	await subscription.ready;
+	await set(other, ["z", 1]);
+	await remote.eventually("the last", () => expect(heard.at(-1)).toBe("z=1"));
+	expect(heard).toEqual(["k=1", "delete k", "z=1"]);
+});

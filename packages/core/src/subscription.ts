@@ -36,7 +36,7 @@ export type ChangeListener<F extends Fields, P extends string> = (change: Change
 export interface SubscribeOptions<F extends Fields, P extends string> {
 	/** A cursor to go on from: first what came after it, or a reset. Default: now. */
 	readonly from?: number;
-	/** Begin with the present entries as `set` changes. Default `false`. */
+	/** Begin with the present entries as `set` changes; does nothing beside `from`. Default `false`. */
 	readonly initial?: boolean;
 	/** Gather changes for so long and tell only the latest of each key. Default: tell each at once. */
 	readonly throttle?: Duration;

@@ -180,6 +180,53 @@ describe("what a transaction read", () => {
 		expect(runs).toBe(2);
 	});
 
+	test("at once, while it changes, is what it was told first, whatever comes of the other reads", async ({
+		remote,
+	}) => {
+		const inner = await remote.backend();
+		const answers: (() => void)[] = [];
+		let isHolding = true;
+		const hold = async <T>(answer: T): Promise<Awaited<T>> => {
+			const told = await answer;
+			if (isHolding) await new Promise<void>((resolve) => answers.push(resolve));
+			return told;
+		};
+		const backend = around(inner, {
+			read: (asks) => inner.read(asks).map(hold),
+			list: (scope, range) => hold(inner.list(scope, range)),
+		});
+		const { shared } = await remote.manager({ backend });
+		const other = await remote.manager();
+		for (const read of ["get", "list"] as const) {
+			isHolding = false;
+			await other.shared.set("n", 1);
+			await shared.has("n");
+			isHolding = true;
+			answers.length = 0;
+			let runs = 0;
+			await shared.commit(async (tx) => {
+				const look = async (): Promise<number> =>
+					read === "get"
+						? tx.get("n")
+						: ((await tx.list("**")).find(({ key }) => key === "n")?.value as number);
+				const first = look();
+				if (++runs === 1) {
+					await remote.eventually("the first is asked", () => expect(answers).toHaveLength(1));
+					await other.shared.set("n", 10);
+					const second = look();
+					await remote.eventually("the second is asked", () => expect(answers).toHaveLength(2));
+					isHolding = false;
+					answers[0]?.();
+					await first;
+					answers[1]?.();
+					expect(await second).toBe(await first);
+				}
+				tx.set("n", (await first) + 1);
+			});
+			expect(await other.shared.get("n"), read).toBe(11);
+		}
+	});
+
 	test("as a listing is, too: a member that comes, goes or changes has it run again", async ({ trial }) => {
 		const [manager, other] = [await trial.manager(), await trial.manager()];
 		await manager.shared.set("a/1", 1);

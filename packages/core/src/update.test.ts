@@ -1,6 +1,7 @@
 import { describe, expect } from "vitest";
 import { z } from "zod";
 import { field } from "./field.js";
+import type { CallOptions } from "./scope.js";
 import { test, untyped } from "./with-trial.js";
 
 describe("update", () => {
@@ -219,5 +220,52 @@ describe("touch", () => {
 		expect(await shared.getMany(["a", "b"])).toEqual([1, 1]);
 		expect(heard).toEqual([]);
 		await expect(shared.touch("a", 0)).rejects.toMatchObject({ code: "invalid-argument" });
+	});
+});
+
+describe("who waits behind another call on the same key", () => {
+	const never = (): Promise<never> => new Promise(() => {});
+
+	test("is told so when its own patience ends, and writes nothing then or later", async ({
+		trial,
+		manager,
+	}) => {
+		const { shared } = manager;
+		type Call = (key: string, value: () => unknown, options?: CallOptions) => Promise<unknown>;
+		const calls = {
+			update: shared.update.bind(shared) as Call,
+			getOrSet: shared.getOrSet.bind(shared) as Call,
+		};
+		for (const call of ["update", "getOrSet"] as const) {
+			let finish: (value: unknown) => void = never;
+			const first = calls[call](call, () => new Promise((resolve) => (finish = resolve)));
+			await trial.settle();
+			const late = calls[call](call, () => "late", { timeout: 1000 }).catch((error: unknown) => error);
+			const controller = new AbortController();
+			const given = calls[call](call, () => "given up", { signal: controller.signal }).catch(
+				(error) => error,
+			);
+			const patient = calls[call](call, () => "patient", { timeout: "1h" });
+			controller.abort("enough");
+			expect(await given, call).toBe("enough");
+			await trial.advance(1100);
+			expect(await late, call).toMatchObject({ code: "timeout", scope: "shared", key: call });
+			expect(manager.health.status).toBe("ok");
+			finish("first");
+			expect(await first, call).toBe("first");
+			expect(await patient, call).toBe(call === "update" ? "patient" : "first");
+		}
+	});
+
+	test("also where that is itself: a call within its own function ends in time", async ({
+		trial,
+		manager,
+	}) => {
+		const outer = manager.shared.update("a", async () => {
+			const inner = manager.shared.update("a", () => "inner");
+			return inner.catch(({ code }) => code);
+		});
+		await trial.advance(trial.timeout + 100);
+		expect(await trial.within("the outer call", outer)).toBe("timeout");
 	});
 });

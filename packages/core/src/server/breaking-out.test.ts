@@ -4,10 +4,14 @@ import { describe, expect, vi } from "vitest";
 import { z } from "zod";
 import { field } from "../field.js";
 import { lockUnder } from "../key.js";
+import { createStateManager } from "../manager.js";
+import { memory } from "../memory.js";
 import { defineState } from "../state.js";
+import { TestClock } from "../testing/test-clock.js";
 import { countSent, queueKey } from "../wire/queue.js";
 import { createStateHandler } from "./handler.js";
 import { nodeHandler } from "./node-handler.js";
+import type { Grant } from "./principal.js";
 import { listen, type Page, shut, test } from "./with-server.js";
 
 const shared = "app/shared";
@@ -700,4 +704,47 @@ test("nothing that a store says in confidence is told", async () => {
 	await handler.close();
 	await shut(server);
 	vi.restoreAllMocks();
+});
+
+describe("a request whose body comes long after its head", () => {
+	for (const { why, expiresIn, wait } of [
+		{ why: "the user has logged out", expiresIn: undefined, wait: 61_000 },
+		{ why: "the grant has ended", expiresIn: 30_000, wait: 31_000 },
+	])
+		test(`is refused where ${why}`, async () => {
+			const clock = new TestClock();
+			const manager = createStateManager({ backend: memory({ clock }), clock });
+			const grant: Grant = {
+				subject: "ada",
+				can: () => "write",
+				...(expiresIn !== undefined && { expires: clock.now() + expiresIn }),
+			};
+			let isLoggedIn = true;
+			const authorize = vi.fn(() => (isLoggedIn ? grant : null));
+			const handler = createStateHandler(manager, { authorize, regrant: "1m" });
+			const { promise: sent, resolve: send } = Promise.withResolvers<string>();
+			const body = new ReadableStream({
+				async pull(controller) {
+					controller.enqueue(new TextEncoder().encode(await sent));
+					controller.close();
+				},
+			});
+			const request = new Request("http://localhost/v1/commit", {
+				method: "POST",
+				headers: { "content-type": "application/json" },
+				body,
+				duplex: "half",
+			} as RequestInit);
+			const answer = handler(request);
+			await vi.waitFor(() => expect(authorize).toHaveBeenCalledOnce());
+			isLoggedIn = expiresIn !== undefined;
+			clock.jump(wait);
+			const commits = [{ id: "x", do: [put("a", "1")] }];
+			const batch = { writer: "w", sequence: 1, until: clock.now() + 10_000, floor: 0, step: 1, commits };
+			send(JSON.stringify({ batches: [{ s: "default/shared", ...batch }] }));
+			expect((await answer).status).toBe(401);
+			expect(await manager.shared.get("a")).toBeUndefined();
+			await handler.close();
+			await manager.close();
+		});
 });

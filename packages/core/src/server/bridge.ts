@@ -141,12 +141,17 @@ export class Bridge {
 			if (method !== "POST" && !(method === "GET" && route === "stream"))
 				return this.#plain(405, "use POST", { ...cors, allow: route === "stream" ? "GET, POST" : "POST" });
 			if (this.#isClosed) throw new HoldfastError("closed", "this server is closing: try another");
-			const principal = await this.#principal(request);
+			const { clock } = this.#parts.store;
+			const stale = clock.monotonic() + this.#times.regrant;
+			let principal = await this.#principal(request);
 			if (method === "GET") {
 				this.#open(request, principal, fromQuery(request), open, cors);
 				return undefined;
 			}
 			const body = requests[route](await readJson(request, this.#limits.bodyBytes), "request");
+			// Who sends the body slowly may have logged out since.
+			if (clock.monotonic() >= stale || (principal.expires ?? Number.POSITIVE_INFINITY) <= clock.now())
+				principal = await this.#principal(request);
 			if (route === "stream") {
 				this.#open(request, principal, body as StreamRequest, open, cors);
 				return undefined;

@@ -21,8 +21,10 @@ export interface Joining {
 	isOver(): boolean;
 	/** How many bytes may be handed over when there is room. */
 	readonly bytes: number;
-	/** `undefined` while there is room for so much; else resolves when it may be. */
+	/** Takes room for so much, at once, or as soon as the promise resolves. */
 	room(): Promise<void> | undefined;
+	/** Gives back the room that was taken: what there was to hand over has been. */
+	done(): void;
 	frame(bytes: Uint8Array): void;
 	reset(cursor: Cursor, why: ResetReason): void;
 	/** All up to this cursor was told: called in the very turn in which what follows is told to whoever watches the hub. */
@@ -34,19 +36,24 @@ export async function join(joining: Joining, from: Cursor | undefined): Promise<
 	for (let cursor = from; !joining.isOver(); ) {
 		try {
 			await joining.hub.whenLive();
-			// Looked at in the turn in which it is used: many scopes join at once.
-			for (let room = joining.room(); room !== undefined; room = joining.room()) await room;
-			if (joining.isOver()) return;
-			cursor ??= joining.hub.sent;
-			const kept = joining.hub.after(cursor);
-			if (kept !== undefined && kept.reduce((sum, { length }) => sum + length, 0) <= joining.bytes) {
-				for (const bytes of kept) joining.frame(bytes);
-				joining.live(joining.hub.sent);
-				return;
+			// Many scopes join at once: what one of them reads is counted before it is there.
+			const room = joining.room();
+			if (room !== undefined) await room;
+			try {
+				if (joining.isOver()) return;
+				cursor ??= joining.hub.sent;
+				const kept = joining.hub.after(cursor);
+				if (kept !== undefined && kept.reduce((sum, { length }) => sum + length, 0) <= joining.bytes) {
+					for (const bytes of kept) joining.frame(bytes);
+					joining.live(joining.hub.sent);
+					return;
+				}
+				const told = await readOn(joining, cursor);
+				if (told === undefined) return;
+				cursor = told;
+			} finally {
+				joining.done();
 			}
-			const told = await readOn(joining, cursor);
-			if (told === undefined) return;
-			cursor = told;
 		} catch (error) {
 			if (joining.isOver()) return;
 			if (!isHoldfastError(error)) joining.store.report(error, "a stream could not go on", joining.scope);

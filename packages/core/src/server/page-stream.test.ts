@@ -436,3 +436,59 @@ test("a backend may be given instead of a manager, and is closed with the handle
 	expect(closed).toBe(1);
 	await shut(server);
 });
+
+test("a client that reads nothing has no more kept for it than its bound, however many scopes it comes back to", async () => {
+	const manager = createStateManager({ backend: memory() });
+	const handler = createStateHandler(manager, { authorize: () => ({ subject: "root", can: () => "admin" }) });
+	const count = 40;
+	const cursors: number[] = [];
+	for (let i = 0; i < count; i++) {
+		const room = manager.scope("room", `${i}`);
+		cursors.push(await room.set("n", 0));
+		for (let n = 0; n < 4; n++) await room.set("n", "x".repeat(100_000));
+	}
+	const subs = cursors.map((c, i) => ({ s: `default/room/${i}`, c }));
+	const ready: string[] = [];
+	let waiting = 0;
+	let most = 0;
+	let drained = (): void => {};
+	const request = new Request("http://localhost/v1/stream", {
+		method: "POST",
+		headers: { "content-type": "application/json" },
+		body: JSON.stringify({ subs }),
+	});
+	await handler.serve(request, (_, events) => {
+		drained = events.drained;
+		return {
+			write(bytes) {
+				waiting += bytes.length;
+				most = Math.max(most, waiting);
+				const [, scope] =
+					/"t":"ready","s":"([^"]+)"/.exec(new TextDecoder().decode(bytes.subarray(0, 200))) ?? [];
+				if (scope !== undefined) ready.push(scope);
+			},
+			get waiting() {
+				return waiting;
+			},
+			end: () => {},
+		};
+	});
+	const quiet = async (): Promise<void> => {
+		for (let before = -1; before !== waiting; ) {
+			before = waiting;
+			for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+		}
+	};
+	await quiet();
+	expect(ready.length, "scopes that were told while nobody reads").toBeLessThan(count);
+	for (let turn = 0; turn < 10 * count && ready.length < count; turn++) {
+		waiting = 0;
+		drained();
+		await quiet();
+	}
+	expect(ready.sort(), "each once").toEqual(subs.map(({ s }) => s).sort());
+	expect(most).toBeGreaterThan(100_000);
+	expect(most).toBeLessThan(2 ** 20);
+	await handler.close();
+	await manager.close();
+});

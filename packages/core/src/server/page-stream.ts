@@ -61,7 +61,9 @@ export class PageStream {
 	#lifetime: Cancel | undefined;
 	#expiry: Cancel | undefined;
 	#regranting: Cancel | undefined;
-	#waiting: (() => void)[] = [];
+	readonly #waiting: (() => void)[] = [];
+	/** How many scopes are reading a page of their log. */
+	#reading = 0;
 	#unanswered = new Set<ScopeId>();
 	#once = false;
 
@@ -91,8 +93,10 @@ export class PageStream {
 
 	/** The client has taken something of what waited. */
 	drained(): void {
-		if (this.#waiting.length === 0) return;
-		for (const resolve of this.#waiting.splice(0)) resolve();
+		while (this.#waiting.length > 0 && this.#hasRoom) {
+			this.#reading++;
+			this.#waiting.shift()?.();
+		}
 	}
 
 	/** Sends bytes that others are sent, too. */
@@ -148,8 +152,12 @@ export class PageStream {
 				hub,
 				store: this.#parts.store,
 				isOver,
-				bytes: Math.min(mostBytes, this.#parts.bufferBytes / 4),
+				bytes: this.#pageBytes,
 				room: () => this.#room(),
+				done: () => {
+					this.#reading--;
+					this.drained();
+				},
 				// Not held to the bound, since it waited for room: who is behind is not slow for that.
 				frame: (bytes) => isOver() || this.#sink?.write(bytes),
 				reset: (cursor, why) => isOver() || this.#tell({ t: "reset", s: scope, c: cursor, why }),
@@ -176,11 +184,20 @@ export class PageStream {
 		this.#answered(scope);
 	}
 
-	/** A log may be longer than the buffer: it is read as the client takes it. */
+	get #pageBytes(): number {
+		return Math.min(mostBytes, this.#parts.bufferBytes / 4);
+	}
+
+	get #hasRoom(): boolean {
+		if (this.#isOver || this.#sink === undefined) return true;
+		return this.#sink.waiting + this.#reading * this.#pageBytes <= this.#parts.bufferBytes / 2;
+	}
+
+	/** Logs may be longer than the buffer, and many: they are read as the client takes them. */
 	#room(): Promise<void> | undefined {
-		if (this.#isOver || this.#sink === undefined || this.#sink.waiting <= this.#parts.bufferBytes / 2)
-			return undefined;
-		return new Promise((resolve) => this.#waiting.push(resolve));
+		if (!this.#hasRoom) return new Promise((resolve) => this.#waiting.push(resolve));
+		this.#reading++;
+		return undefined;
 	}
 
 	#tell(message: StreamMessage): void {

@@ -1,5 +1,6 @@
 /** What may be asked, as shapes: the wire's requests, from somebody who may have sent anything. */
 import type { Json } from "../backend.js";
+import { metadataBytes } from "../drafting.js";
 import { HoldfastError } from "../error.js";
 import { maxKeyBytes, utf8Length } from "../key.js";
 import {
@@ -31,9 +32,6 @@ const many = 1000;
 
 /** How many scopes a stream may be asked for at all; a handler has a limit of its own. */
 const streamScopes = 1_000_000;
-
-/** The most bytes of a commit's metadata. */
-const metadataBytes = 16_384;
 
 // Encoded, a key may be twice as long, and the reserved segment comes before it.
 const key = text(2 * maxKeyBytes + 128);
