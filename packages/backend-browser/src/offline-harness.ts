@@ -10,7 +10,8 @@ import {
 } from "@holdfast/core";
 import { remembering } from "@holdfast/core/testing";
 import { afterEach, expect, vi } from "vitest";
-import { type OfflineOptions, type OfflineQueue, offlineQueue } from "./offline.js";
+import type { OfflineOptions, OfflineQueue } from "./offline.js";
+import { offlineQueue } from "./offline-queue.js";
 import { type RemoteOptions, remote } from "./remote.js";
 import type { RemoteBackend } from "./remote-backend.js";
 import { StateServer } from "./state-server.js";

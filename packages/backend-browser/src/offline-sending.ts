@@ -25,7 +25,8 @@ import {
 	queueKey,
 	queueLife,
 } from "@holdfast/core/wire";
-import { nameOfScope, type OfflineWrites, type Refusal, type WaitingWrite } from "./offline-writes.js";
+import { nameOfScope, type Refusal, type WaitingWrite } from "./offline-write.js";
+import type { OfflineWrites } from "./offline-writes.js";
 import type { RemoteParts } from "./remote-backend.js";
 import { failureOf } from "./remote-failure.js";
 import type { Reads } from "./remote-reads.js";

@@ -20,7 +20,8 @@ import {
 } from "@holdfast/core";
 import type { OfflineCopy } from "./offline-copy.js";
 import { type Overlaid, overlay } from "./offline-overlay.js";
-import { keysOf, type OfflineWrites, type WaitingWrite } from "./offline-writes.js";
+import { keysOf, type WaitingWrite } from "./offline-write.js";
+import type { OfflineWrites } from "./offline-writes.js";
 
 /** What a view is made of. */
 export interface ViewParts {

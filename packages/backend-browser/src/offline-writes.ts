@@ -1,57 +1,17 @@
 /** One user's writes that wait for the server, in the page's own store: kept in order, over a reload, and shared by the tabs. */
+import type { Commit, Cursor, Entry, Mirror, Retention, Scope, ScopeId, UntypedFields } from "@holdfast/core";
+import { encodeCommit } from "@holdfast/core/wire";
+import { StoredWrites } from "./offline-stored.js";
 import {
-	type Commit,
-	type Cursor,
-	type Entry,
-	type ErrorCode,
-	type Mirror,
-	parseScopeId,
-	type Retention,
-	type Scope,
-	type ScopeId,
-	type UntypedFields,
-} from "@holdfast/core";
-import { decodeCommit, encodeCommit, type WireCommit, type WireMutation } from "@holdfast/core/wire";
-
-/** How long a write is remembered after it was stored, in ms: what was asked for before it may be answered after it. */
-const lingersFor = 60_000;
-
-/** Why a write was refused for good. */
-export interface Refusal {
-	readonly code: ErrorCode;
-	readonly message: string;
-}
-
-/** What an update was made of. */
-export interface Premise {
-	/** The write whose result it changes; its revision is the condition, once it has one. */
-	readonly after?: string;
-	/** The value that it changes, encoded; absent where there was none. */
-	readonly base?: string;
-}
-
-/** A write as it is kept. */
-interface Kept extends Premise {
-	readonly scope: ScopeId;
-	readonly commit: WireCommit;
-	readonly keep: Retention;
-	/** When it was made, by the device's clock. */
-	readonly at: number;
-	/** Its place among those that were kept in the same commit. */
-	readonly place: number;
-	readonly refused?: Refusal;
-	/** It writes something else than what those after it were made of: they are held to this revision, which is gone by then. */
-	readonly merged?: Cursor;
-}
-
-/** A write that waits, or was refused. The same object until it changes. */
-export interface WaitingWrite extends Kept {
-	readonly id: string;
-	/** Its commit, decoded. */
-	readonly made: Commit;
-	/** Stands for its revision in this page until it has one: below 0. */
-	readonly token: number;
-}
+	type Kept,
+	keysOf,
+	type Premise,
+	type Refusal,
+	revisionAfter,
+	updateOf,
+	type WaitingWrite,
+	writeOf,
+} from "./offline-write.js";
 
 /** Who follows the writes. */
 export interface WritesObserver {
@@ -61,14 +21,6 @@ export interface WritesObserver {
 	touched(scope: ScopeId, keys: ReadonlySet<string>): void;
 	/** The server has a write, as of that revision. */
 	stored(write: WaitingWrite, revision: Cursor): void;
-}
-
-/** A write that the server has, and views of it may not. */
-interface Stored {
-	readonly write: WaitingWrite;
-	readonly revision: Cursor;
-	/** When that was learned, by the device's clock. */
-	readonly at: number;
 }
 
 /** How many writes to a scope were sent, and the revision of the last. */
@@ -81,10 +33,6 @@ const keyOf = (id: string): string => under + id;
 const sentKey = (scope: ScopeId): string => `sent/${scope}`;
 
 const idOf = (scope: ScopeId, commit: string): string => `${scope}/${commit}`;
-
-/** The keys that a write changes. */
-export const keysOf = ({ made }: Pick<WaitingWrite, "made">): string[] =>
-	made.do.flatMap((one) => ("key" in one && one.key !== null ? [one.key] : []));
 
 /** The writes of one user to one server. */
 export class OfflineWrites {
@@ -99,7 +47,7 @@ export class OfflineWrites {
 	readonly #now: () => number;
 	/** Each write as of a revision of its row. */
 	readonly #made = new Map<string, { readonly row: Cursor; readonly write: WaitingWrite }>();
-	readonly #stored = new Map<ScopeId, Stored[]>();
+	readonly #stored: StoredWrites;
 	readonly #sent = new Map<ScopeId, number>();
 	#tokens = 0;
 	#stop = (): void => {};
@@ -109,6 +57,7 @@ export class OfflineWrites {
 		this.#scope = scope;
 		this.#observer = observer;
 		this.#now = now;
+		this.#stored = new StoredWrites(now);
 		this.#mirror = scope.mirror();
 	}
 
@@ -158,7 +107,7 @@ export class OfflineWrites {
 	 * The writes that a view of a scope, of that revision, does not have, in order; what was refused is not among them, nor what was made of it.
 	 */
 	missing(scope: ScopeId, head: Cursor): readonly WaitingWrite[] {
-		const stored = this.#stored.get(scope) ?? [];
+		const stored = this.#stored.of(scope);
 		const known = new Set(stored.map(({ write }) => write.id));
 		const gone = new Set<string>();
 		const waiting = this.all.filter((write) => {
@@ -172,8 +121,7 @@ export class OfflineWrites {
 
 	/** The revision that a token stands for, of a key that its write changed; `undefined` while it has none. */
 	revisionOf(scope: ScopeId, token: number, key: string): Cursor | undefined {
-		const found = this.#stored.get(scope)?.find(({ write }) => write.token === token);
-		return found && revisionAfter(found.write, key, found.revision);
+		return this.#stored.revisionOf(scope, token, key);
 	}
 
 	/** The server has so many of a scope, the last as of that revision. */
@@ -220,7 +168,7 @@ export class OfflineWrites {
 				const kept = after === id ? ((await tx.get(keyOf(dependent))) as Kept | undefined) : undefined;
 				if (kept === undefined) continue;
 				const { after: _, commit, ...rest } = kept;
-				const key = mutation(commit).key;
+				const key = updateOf(commit).key;
 				const condition = { key, revision: merged ?? revisionAfter(write, key, revision) };
 				tx.set(keyOf(dependent), { ...rest, commit: { ...commit, if: [condition] } } satisfies Kept);
 			}
@@ -245,7 +193,7 @@ export class OfflineWrites {
 	async merge({ id }: WaitingWrite, value: string, theirs: Entry | null): Promise<void> {
 		const revision = theirs?.revision ?? 0;
 		await this.#change(id, ({ base: _, after: __, merged, commit, ...kept }) => {
-			const mine = mutation(commit);
+			const mine = updateOf(commit);
 			const isMine = mine.op === "put" && mine.value === value;
 			const next = isMine ? merged : revision;
 			const put = { op: "put" as const, key: mine.key, value, ttl: mine.op === "put" ? mine.ttl : null };
@@ -302,12 +250,7 @@ export class OfflineWrites {
 	}
 
 	#note(write: WaitingWrite, revision: Cursor): void {
-		const stored = this.#stored.get(write.scope) ?? [];
-		if (stored.some((one) => one.write.id === write.id)) return;
-		const at = this.#now();
-		const lately = stored.filter((one) => one.at > at - lingersFor);
-		this.#stored.set(write.scope, [...lately, { write, revision, at }]);
-		this.#observer.stored(write, revision);
+		if (this.#stored.add(write, revision)) this.#observer.stored(write, revision);
 	}
 
 	#look(): void {
@@ -339,7 +282,7 @@ export class OfflineWrites {
 			const [sent, revision] = (this.#mirror.get(sentKey(write.scope)) as Sent | undefined) ?? [0, 0];
 			// Another tab has sent it; else it was given up.
 			if (sent > (this.#sent.get(write.scope) ?? 0) && revision > 0) this.#note(write, revision);
-			else if (!this.#stored.get(write.scope)?.some((one) => one.write.id === write.id)) touch(write);
+			else if (!this.#stored.has(write)) touch(write);
 		}
 		for (const scope of new Set([...before, ...this.all].map((write) => write.scope)))
 			this.#sent.set(scope, this.sent(scope));
@@ -350,24 +293,10 @@ export class OfflineWrites {
 	#writeOf(id: string, kept: Kept, row: Cursor): WaitingWrite {
 		const known = this.#made.get(id);
 		if (known?.row === row) return known.write;
-		const write = { ...kept, id, made: decodeCommit(kept.commit), token: --this.#tokens };
+		const write = writeOf(id, kept, --this.#tokens);
 		this.#made.set(id, { row, write });
 		return write;
 	}
 }
 
-/** What an update does: it writes its key, or deletes it. */
-const mutation = ({ do: [first] }: WireCommit) => first as Extract<WireMutation, { op: "put" | "delete" }>;
-
-/** The revision that a key has after a write. */
-function revisionAfter({ made }: WaitingWrite, key: string, revision: Cursor): Cursor {
-	return made.do.some((mutation) => mutation.op === "delete" && mutation.key === key) ? 0 : revision;
-}
-
 type Tx = Parameters<Parameters<Scope["commit"]>[0]>[0];
-
-/** A scope as the application names it: `user/ada`. */
-export function nameOfScope(scope: ScopeId): string {
-	const { kind, id } = parseScopeId(scope);
-	return id === undefined ? kind : `${kind}/${id}`;
-}
