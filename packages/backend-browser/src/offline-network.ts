@@ -1,5 +1,5 @@
 /** Whether there is a network, as far as an offline queue goes by it, and what is answered while there is none. */
-import { type Failure, HoldfastError, type ScopeId } from "@holdfast/core";
+import { type Cancel, type Failure, HoldfastError, type ScopeId } from "@holdfast/core";
 import { nameOfScope } from "./offline-write.js";
 import type { RemoteParts } from "./remote-backend.js";
 
@@ -17,10 +17,13 @@ export const refusedBy = (cause: HoldfastError): Failure => ({
 /** The network of one page. */
 export class Network {
 	readonly #parts: RemoteParts;
+	readonly #grace: number;
 	#probing = false;
 
-	constructor(parts: RemoteParts) {
+	/** `grace`: how long the server may say nothing before it is taken as silent, in ms. */
+	constructor(parts: RemoteParts, grace: number) {
 		this.#parts = parts;
+		this.#grace = grace;
 	}
 
 	/** Whether the device says that it has none, or the last request failed. */
@@ -29,9 +32,37 @@ export class Network {
 		return !page.connected || !status.online;
 	}
 
+	/** Whether reads don't wait for the server: there is no network, or it was silent when it was last waited for. */
+	get isMute(): boolean {
+		return this.isAway || this.#parts.status.silent;
+	}
+
 	/** Whether the device says that it has one. */
 	get isConnected(): boolean {
 		return this.#parts.page.connected;
+	}
+
+	/** Calls back once the server has said nothing for the grace from now on; answers what ends the wait. */
+	whenMute(callback: () => void): Cancel {
+		const { clock, status } = this.#parts;
+		const since = clock.monotonic();
+		let cancel: Cancel = () => {};
+		const wait = (ms: number, then: () => void): void => {
+			cancel = clock.after(ms, then, true);
+		};
+		const look = (): void => {
+			const heard = Math.max(0, this.#grace - Math.min(status.age, clock.monotonic() - since));
+			if (heard > 0) {
+				begin(heard);
+				return;
+			}
+			status.quiet();
+			callback();
+		};
+		// In two steps: what has come while the page was busy is read before the second one ends.
+		const begin = (ms: number): void => wait(ms / 2, () => wait(ms / 2, look));
+		begin(this.#grace);
+		return () => cancel();
 	}
 
 	/** Finds out, once at a time, whether the server is back. */

@@ -14,6 +14,7 @@ import {
 	type ListPage,
 	type LogPage,
 	type LogQuery,
+	parseDuration,
 	type ReadAnswer,
 	type ReadAsk,
 	type ScopeId,
@@ -81,7 +82,7 @@ class LiveQueue implements OfflineQueue, RemoteBackend {
 			throw new HoldfastError("invalid-argument", "this queue belongs to another backend: make a new one");
 		const { parts } = remote;
 		const { page, status, clock, random } = parts;
-		const { conflict, state, codec = jsonCodec, copyBytes = 2 ** 23 } = this.#options;
+		const { conflict, state, codec = jsonCodec, copyBytes = 2 ** 23, grace = 2000 } = this.#options;
 		this.#remote = remote;
 		this.#manager = createStateManager({
 			backend: this.#store,
@@ -91,7 +92,7 @@ class LiveQueue implements OfflineQueue, RemoteBackend {
 			clock,
 			random,
 		});
-		const network = new Network(parts);
+		const network = new Network(parts, parseDuration(grace, "grace"));
 		const sending = new Sending(parts, { resolve: conflict, rules: new StateRules(state), codec });
 		this.#loop = new SendingLoop(parts, sending, () => this.#users.view?.writes);
 		this.#users = new OfflineUsers({

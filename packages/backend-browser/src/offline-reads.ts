@@ -31,23 +31,20 @@ export class OfflineReads {
 
 	/** As a backend's. */
 	read(asks: readonly ReadAsk[]): Promise<ReadAnswer | Failure>[] {
-		return this.#network.isAway ? asks.map((one) => this.#readAway(one)) : this.#ask(asks);
+		return this.#network.isMute ? asks.map((one) => this.#readMute(one)) : this.#ask(asks);
 	}
 
 	/** As a backend's. */
 	async list(scope: ScopeId, range: KeyRange): Promise<ListPage> {
-		const last = await this.#lastListed(scope, range);
-		if (last !== undefined) return last;
+		const last = async (): Promise<ListPage | undefined> => {
+			if (!this.#network.isMute) return undefined;
+			this.#network.probe(scope);
+			return (await this.#users.known())?.lastListed(scope, range);
+		};
+		const known = await last();
+		if (known !== undefined) return known;
 		if (!this.#network.isConnected) throw noNetwork(scope);
-		try {
-			const page = await this.#remote.list(scope, range);
-			return (await this.#users.known())?.listed(scope, range, page) ?? page;
-		} catch (error) {
-			if (!isHoldfastError(error, "unavailable") || !this.#network.isAway) throw error;
-			const kept = await this.#lastListed(scope, range);
-			if (kept === undefined) throw noNetwork(scope);
-			return kept;
-		}
+		return this.#orKnown(this.#list(scope, range, last), last);
 	}
 
 	/** As a backend's. */
@@ -65,14 +62,24 @@ export class OfflineReads {
 	/** As a backend's. */
 	async watch(scope: ScopeId, listener: Hear): Promise<Unwatch> {
 		const { hear, leave } = this.#users.hear(scope, listener);
-		const isKnown = async (): Promise<boolean> =>
-			this.#network.isAway && (await this.#lastKnown({ scope, keys: [] })) !== undefined;
+		const patiently = async (): Promise<Unwatch | undefined> => {
+			const isKnown = this.#network.isMute && (await this.#lastKnown({ scope, keys: [] })) !== undefined;
+			return isKnown ? this.#remote.watch(scope, hear, true) : undefined;
+		};
+		const attach = async (): Promise<Unwatch> => {
+			const attaching = this.#remote.watch(scope, hear);
+			return this.#orKnown(
+				attaching.catch(async (error) => {
+					const unwatch = await patiently();
+					if (unwatch === undefined) throw error;
+					return unwatch;
+				}),
+				patiently,
+				(late) => late(),
+			);
+		};
 		try {
-			const known = await isKnown();
-			const unwatch = await this.#remote.watch(scope, hear, known).catch(async (error) => {
-				if (known || !(await isKnown())) throw error;
-				return this.#remote.watch(scope, hear, true);
-			});
+			const unwatch = (await patiently()) ?? (await attach());
 			return () => {
 				leave();
 				unwatch();
@@ -83,10 +90,39 @@ export class OfflineReads {
 		}
 	}
 
-	async #lastListed(scope: ScopeId, range: KeyRange): Promise<ListPage | undefined> {
-		if (!this.#network.isAway) return undefined;
-		this.#network.probe(scope);
-		return (await this.#users.known())?.lastListed(scope, range);
+	async #list(scope: ScopeId, range: KeyRange, last: () => Promise<ListPage | undefined>): Promise<ListPage> {
+		try {
+			const page = await this.#remote.list(scope, range);
+			return (await this.#users.known())?.listed(scope, range, page) ?? page;
+		} catch (error) {
+			if (!isHoldfastError(error, "unavailable") || !this.#network.isAway) throw error;
+			const known = await last();
+			if (known === undefined) throw noNetwork(scope);
+			return known;
+		}
+	}
+
+	/** What the server answers; where it says nothing for the grace, what is known instead, if it is. `drop` is handed what comes too late. */
+	#orKnown<T>(
+		answering: Promise<T>,
+		known: () => Promise<T | undefined>,
+		drop: (late: T) => void = () => {},
+	): Promise<T> {
+		const { promise, resolve, reject } = Promise.withResolvers<T>();
+		let taken = false;
+		const take = (answer: T): void => {
+			if (taken) drop(answer);
+			taken = true;
+			resolve(answer);
+		};
+		const cancel = this.#network.whenMute(() => {
+			known().then(
+				(last) => last !== undefined && take(last),
+				() => {},
+			);
+		});
+		answering.then(take, reject).finally(cancel);
+		return promise;
 	}
 
 	async #lastKnown(ask: ReadAsk): Promise<ReadAnswer | undefined> {
@@ -99,10 +135,14 @@ export class OfflineReads {
 
 	#ask(asks: readonly ReadAsk[]): Promise<ReadAnswer | Failure>[] {
 		const answers = this.#remote.read(asks.map((one) => this.#users.view?.ask(one) ?? one));
-		return asks.map((one, i) => this.#shown(one, answers[i] as Promise<ReadAnswer | Failure>));
+		return asks.map((one, i) =>
+			this.#orKnown(this.#shown(one, answers[i] as Promise<ReadAnswer | Failure>), () =>
+				this.#lastKnown(one),
+			),
+		);
 	}
 
-	async #readAway(one: ReadAsk): Promise<ReadAnswer | Failure> {
+	async #readMute(one: ReadAsk): Promise<ReadAnswer | Failure> {
 		const known = await this.#lastKnown(one);
 		if (known === undefined && this.#network.isConnected)
 			return this.#ask([one])[0] as Promise<ReadAnswer | Failure>;

@@ -1,5 +1,5 @@
 /** What an offline queue offers to an application, and what it is told. */
-import type { Codec, ErrorCode, StateDefinition, StateShape } from "@holdfast/core";
+import type { Codec, Duration, ErrorCode, StateDefinition, StateShape } from "@holdfast/core";
 import type { Resolve } from "./offline-sending.js";
 import type { RemoteBackend, RemoteInside } from "./remote-backend.js";
 
@@ -43,6 +43,11 @@ export interface OfflineOptions {
 	readonly codec?: Codec;
 	/** About how many bytes of what was known last are kept for a start without a network; 0: none. Default 8 MiB. */
 	readonly copyBytes?: number;
+	/**
+	 * How long a read waits for a server that says nothing, where this device knows what to answer: it is then answered by what was known last, as are
+	 * the reads after it until the server is heard. Default 2 s.
+	 */
+	readonly grace?: Duration;
 }
 
 /** What a page without a network keeps; made by `offlineQueue`. */
