@@ -149,7 +149,7 @@ class LiveQueue implements OfflineQueue, RemoteBackend {
 			if (pending === "discard") await writes.giveUp();
 			await copy.wipe();
 		}
-		await this.#users.forgetLast();
+		await this.#users.leave();
 	}
 
 	read(asks: readonly ReadAsk[]): Promise<ReadAnswer | Failure>[] {

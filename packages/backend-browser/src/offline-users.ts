@@ -43,7 +43,9 @@ export class OfflineUsers {
 
 	constructor(parts: UsersParts) {
 		this.#parts = parts;
-		parts.remote.identity.learned = (user) => void this.#be(user);
+		const { identity } = parts.remote;
+		identity.learned = (user) => void this.#be(user);
+		identity.parted = () => this.#part();
 		this.started = this.#start();
 		this.started.catch(() => {});
 	}
@@ -93,10 +95,11 @@ export class OfflineUsers {
 		return { hear, leave };
 	}
 
-	/** This device knows nobody any more. */
-	async forgetLast(): Promise<void> {
-		this.#last = undefined;
-		if (this.#parts.remote.shared) await this.#parts.manager.shared.delete(this.#lastKey);
+	/** The user logs out: this device knows nobody any more, and no tab of it. */
+	async leave(): Promise<void> {
+		const { manager, remote } = this.#parts;
+		if (remote.shared) await manager.shared.delete(this.#lastKey);
+		remote.identity.leave();
 	}
 
 	/** Writes what is yet to be written, and stops. */
@@ -127,6 +130,20 @@ export class OfflineUsers {
 		}
 	}
 
+	/** The user has logged out of the device: nothing of what they knew stays in this page. */
+	#part(): void {
+		this.#last = undefined;
+		this.view = undefined;
+		this.#opening = undefined;
+		this.#untaken = [];
+		for (const opening of this.#opened.values())
+			opening.then(
+				({ copy }) => copy.forget(),
+				() => {},
+			);
+		this.#parts.changed();
+	}
+
 	/** The server said whom it takes the page for. */
 	async #be(user: string): Promise<void> {
 		const { manager, remote, wake } = this.#parts;
@@ -135,6 +152,8 @@ export class OfflineUsers {
 		this.#opening = opening;
 		try {
 			await opening;
+			// Logged out again, or somebody else.
+			if (this.user !== user) return;
 			await this.view?.copy.reopen();
 			if (remote.shared) await manager.shared.set(this.#lastKey, user);
 		} catch {

@@ -216,6 +216,48 @@ describe.skipIf(!hasChromium)("a queue of offline writes", () => {
 		}
 	});
 
+	test("is forgotten in all tabs at once where one of them logs out of the device", async () => {
+		const store = createStateManager({ backend: memory() });
+		const server = await StateServer.start(store, {
+			authorize: () => ({ subject: "ada", can: () => "write" }),
+		});
+		const device = await Device.of(server.url);
+		try {
+			await store.shared.set("secret", 1);
+			await device.start();
+			const [one, two] = [await device.open(), await device.open()];
+			/** Watches, and tells what is shown. */
+			const shown = (page: Page): Promise<unknown> =>
+				page.evaluate(async () => {
+					const tab = globalThis as unknown as Tab & {
+						mirror?: { readonly ready: Promise<void>; readonly size: number };
+					};
+					tab.mirror ??= tab.manager.shared.mirror();
+					await tab.mirror.ready;
+					return tab.mirror.size;
+				});
+			for (const tab of [one, two]) await eventually(async () => expect(await shown(tab)).toBe(1));
+			await one.evaluate(() => (globalThis as unknown as Tab).queue.logout());
+			for (const tab of [one, two]) {
+				await eventually(async () => expect(await shown(tab)).toBe(0));
+				expect(await read(tab, ["secret"])).toBe("unauthenticated");
+			}
+			await server.stop();
+			expect(await read(await device.open(), ["secret"])).toBe("offline");
+			await server.run();
+
+			// Who loads a page is who the cookie says, and the others hear of it.
+			await one.reload();
+			await one.waitForFunction(() => "manager" in globalThis);
+			expect(await read(one, ["secret"])).toEqual([1]);
+			await eventually(async () => expect(await shown(two)).toBe(1));
+		} finally {
+			await device.remove();
+			await server.stop();
+			await store.close();
+		}
+	});
+
 	test("is sent by another tab where the one that sends is frozen in the middle, and once all the same", async () => {
 		const backend = memory();
 		const store = createStateManager({ backend });

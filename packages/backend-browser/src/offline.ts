@@ -59,7 +59,8 @@ export interface OfflineQueue {
 	/** Gives a refused write up, with the updates that were made of it, so that those behind it are sent. Answers whether there was one. */
 	discard(id: string): Promise<boolean>;
 	/**
-	 * Removes what this device keeps of the present user's state, and forgets who it was. Call it before the log-out at the server.
+	 * Removes what this device keeps of the present user's state, and forgets who it was, in all tabs: their mirrors are empty then, and calls are
+	 * refused as `unauthenticated`, until a page that is loaded later learns who is logged in. Call it before the log-out at the server.
 	 *
 	 * @throws HoldfastError `pending-writes` where something waits or was refused, and nothing is said of what becomes of it; `offline` where it
 	 * was to be sent, and can't be. Nothing is removed then.

@@ -58,7 +58,9 @@ export interface RemoteOptions {
 	readonly fetch?: typeof fetch;
 	/** How long the server may take to answer. Default 10 s. */
 	readonly answerWithin?: Duration;
-	/** Called when another user has logged in: what was known of the last one's state is gone, also from mirrors. */
+	/**
+	 * Called when another user has logged in, or this one has logged out of the device: what was known of the last one's state is gone, also from mirrors.
+	 */
 	readonly onIdentityChange?: () => void;
 	/** Time, for tests. Default: the machine's. */
 	readonly clock?: Clock;
