@@ -6,6 +6,7 @@ import {
 	type CommitOutcome,
 	type Failure,
 	HoldfastError,
+	isHoldfastError,
 	type KeyCondition,
 	type ScopeId,
 } from "@holdfast/core";
@@ -43,20 +44,32 @@ function keptOutcome({ do: mutations }: Commit): CommitOutcome {
 	return { ok: true, revision: 0, changes: mutations.length, numbers };
 }
 
+/** What commits are made with. */
+export interface CommitsParts {
+	readonly remote: RemoteInside;
+	readonly users: OfflineUsers;
+	readonly network: Network;
+	readonly loop: SendingLoop;
+	/** How many writes may wait. */
+	readonly queueLimit: number;
+}
+
 /** The commits of one backend. */
 export class OfflineCommits {
 	readonly #remote: RemoteInside;
 	readonly #users: OfflineUsers;
 	readonly #network: Network;
 	readonly #loop: SendingLoop;
+	readonly #queueLimit: number;
 	readonly #waiters = new Set<() => void>();
 	#closed = false;
 
-	constructor(remote: RemoteInside, users: OfflineUsers, network: Network, loop: SendingLoop) {
+	constructor({ remote, users, network, loop, queueLimit }: CommitsParts) {
 		this.#remote = remote;
 		this.#users = users;
 		this.#network = network;
 		this.#loop = loop;
+		this.#queueLimit = queueLimit;
 	}
 
 	/** As a backend's. */
@@ -111,13 +124,19 @@ export class OfflineCommits {
 		return { head: 0, now: clock.now() + this.#users.offset, next: null, outcomes };
 	}
 
-	async #keepSome({ scope, commits, keep }: Batch): Promise<CommitOutcome[]> {
+	async #keepSome(batch: Batch): Promise<CommitOutcome[]> {
+		const { scope, commits, keep } = batch;
 		const fit = commits.filter((commit) => unfit(commit, scope) === undefined);
 		let failure: CommitOutcome | undefined;
 		try {
 			if (this.#closed) throw new HoldfastError("closed", "the backend is closed");
 			if (fit.length > 0) {
 				const view = await this.#mine(scope);
+				const waiting = view.writes.all.length;
+				if (waiting + fit.length > this.#queueLimit)
+					throw new HoldfastError("full", `${waiting} deferred writes wait already: nothing was written`, {
+						scope: nameOfScope(scope),
+					});
 				const [condition] = (fit[0]?.if ?? []) as readonly KeyCondition[];
 				if (condition === undefined) await view.writes.add(scope, fit, keep);
 				else if (!(await view.keepUpdate(scope, fit[0] as Commit, keep)))
@@ -129,6 +148,14 @@ export class OfflineCommits {
 					};
 			}
 		} catch (cause) {
+			if (commits.length > 1 && isHoldfastError(cause, "too-large")) {
+				const half = commits.length >> 1;
+				const [before, after] = [commits.slice(0, half), commits.slice(half)];
+				return [
+					...(await this.#keepSome({ ...batch, commits: before })),
+					...(await this.#keepSome({ ...batch, commits: after })),
+				];
+			}
 			// Never as a failure that core would ask again about: it could have been kept, and sent.
 			failure = rejected(cause);
 		}

@@ -83,6 +83,7 @@ class LiveQueue implements OfflineQueue, RemoteBackend {
 		const { parts } = remote;
 		const { page, status, clock, random } = parts;
 		const { conflict, state, codec = jsonCodec, copyBytes = 2 ** 23, grace = 2000 } = this.#options;
+		const { queueLimit = 10_000 } = this.#options;
 		this.#remote = remote;
 		this.#manager = createStateManager({
 			backend: this.#store,
@@ -103,7 +104,13 @@ class LiveQueue implements OfflineQueue, RemoteBackend {
 			wake: () => this.#loop.wake(),
 		});
 		this.#reads = new OfflineReads(remote, this.#users, network);
-		this.#commits = new OfflineCommits(remote, this.#users, network, this.#loop);
+		this.#commits = new OfflineCommits({
+			remote,
+			users: this.#users,
+			network,
+			loop: this.#loop,
+			queueLimit,
+		});
 		let online = status.online;
 		this.#ends.push(
 			status.subscribe(() => {
@@ -146,7 +153,7 @@ class LiveQueue implements OfflineQueue, RemoteBackend {
 					"pending-writes",
 					`${writes.all.length} deferred writes wait or were refused: say what becomes of them by \`pending\``,
 				);
-			if (pending === "discard") await writes.giveUp();
+			if (pending === "discard") await writes.giveUpAll();
 			await copy.wipe();
 		}
 		await this.#users.leave();

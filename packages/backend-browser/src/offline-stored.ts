@@ -9,7 +9,7 @@ const lingersFor = 60_000;
 export interface StoredWrite {
 	readonly write: WaitingWrite;
 	readonly revision: Cursor;
-	/** When that was learned, by the device's clock. */
+	/** When that was learned, by the monotonic clock. */
 	readonly at: number;
 }
 
@@ -18,7 +18,7 @@ export class StoredWrites {
 	readonly #stored = new Map<ScopeId, StoredWrite[]>();
 	readonly #now: () => number;
 
-	/** `now`: the device's clock. */
+	/** `now`: the monotonic clock, which is never set back. */
 	constructor(now: () => number) {
 		this.#now = now;
 	}

@@ -186,7 +186,7 @@ export class OfflineUsers {
 			},
 			stored: (write: WaitingWrite, revision: Cursor) => view?.stored(write.scope, write, revision),
 		};
-		const writes = await OfflineWrites.open(user, manager.user(id), observer, () => clock.now());
+		const writes = await OfflineWrites.open(user, manager.user(id), observer, clock);
 		view = new OfflineView({
 			writes,
 			copy: new OfflineCopy(manager.scope("copy", id), clock, copyBytes),

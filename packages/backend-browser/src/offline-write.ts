@@ -46,13 +46,19 @@ export interface WaitingWrite extends Kept {
 	readonly token: number;
 }
 
+const unreadable: Refusal = {
+	code: "failed",
+	message: "a newer version of this page has kept it, which has to send it: load the page anew",
+};
+
 /** A write as a page knows it, made of its row. */
-export const writeOf = (id: string, kept: Kept, token: number): WaitingWrite => ({
-	...kept,
-	id,
-	made: decodeCommit(kept.commit),
-	token,
-});
+export function writeOf(id: string, kept: Kept, token: number): WaitingWrite {
+	try {
+		return { ...kept, id, made: decodeCommit(kept.commit), token };
+	} catch {
+		return { ...kept, id, made: { id, do: [] }, token, refused: unreadable };
+	}
+}
 
 /** The keys that a write changes. */
 export const keysOf = ({ made }: Pick<WaitingWrite, "made">): string[] =>

@@ -48,6 +48,8 @@ export interface OfflineOptions {
 	 * the reads after it until the server is heard. Default 2 s.
 	 */
 	readonly grace?: Duration;
+	/** How many writes may wait, or be refused and undecided; what would be more is refused as `full`. Default 10,000. */
+	readonly queueLimit?: number;
 }
 
 /** What a page without a network keeps; made by `offlineQueue`. */
