@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 
-export { type BrowserBackend, type BrowserOptions, browser } from "./browser.js";
+export { type BrowserBackend, type BrowserOptions, browser, indexedDb } from "./browser.js";
 export type { LogoutOptions, OfflineOptions, OfflineQueue, RefusedWrite } from "./offline.js";
 export { offlineQueue } from "./offline-queue.js";
 export type { Conflict, Resolve } from "./offline-sending.js";

@@ -42,7 +42,7 @@ import type { RemoteStatus } from "./remote-status.js";
  *
  * @example
  * ```ts
- * const queue = offlineQueue(browser({ name: "outbox" }));
+ * const queue = offlineQueue(indexedDb({ name: "outbox" }));
  * const manager = createStateManager({ backend: remote({ url: "/state", offline: queue }) });
  * await manager.shared.set("note", "written in a tunnel", { durability: "deferred" });
  * ```

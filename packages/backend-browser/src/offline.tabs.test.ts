@@ -15,8 +15,8 @@ const root = join(import.meta.dirname, "../../..");
 
 const source = `
   import { createStateManager } from "@holdfast/core";
-  import { browser, offlineQueue, remote } from "@holdfast/backend-browser";
-  const queue = offlineQueue(browser({ storage: "indexeddb", name: "outbox" }));
+  import { indexedDb, offlineQueue, remote } from "@holdfast/backend-browser";
+  const queue = offlineQueue(indexedDb({ name: "outbox" }));
   const backend = remote({ url: "/", offline: queue, answerWithin: 2000 });
   const manager = createStateManager({ backend });
   manager.on("error", () => {});

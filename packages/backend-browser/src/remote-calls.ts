@@ -264,10 +264,7 @@ export class Calls {
 }
 
 const loggedOut = (): HoldfastError =>
-	new HoldfastError(
-		"unauthenticated",
-		"the user has logged out of this device: log in, and load the page or make the backend anew",
-	);
+	new HoldfastError("unauthenticated", "the user has logged out of this device: load the page anew");
 
 const identityChanged = (): HoldfastError =>
 	new HoldfastError("identity-changed", "another user logged in meanwhile: nothing was handed over");

@@ -61,7 +61,8 @@ interface Attempt {
 /** The streams of one backend: at most one that is heard, and one that is being opened to take its place. */
 export class Link {
 	readonly #parts: LinkParts;
-	readonly #watches: Watches;
+	/** What is watched. */
+	readonly watches: Watches;
 	readonly #slot: Slot;
 	#current: Attempt | undefined;
 	#next: Attempt | undefined;
@@ -80,12 +81,8 @@ export class Link {
 
 	constructor(parts: LinkParts) {
 		this.#parts = parts;
-		this.#watches = new Watches({
+		this.watches = new Watches({
 			...parts,
-			added: () => {
-				if (!this.#live) this.#parts.status.watched(false);
-				this.#change();
-			},
 			changed: () => this.#change(),
 		});
 		this.#slot = new Slot(parts.page, parts.url);
@@ -96,23 +93,14 @@ export class Link {
 		if (this.#closed) throw watchEnded();
 		this.#deaf ??= this.#parts.page.listen((news) => this.#hear(news));
 		if (this.#resting) this.#wake();
-		return this.#watches.add(scope, listener, patient);
-	}
-
-	/** Whether the server said that it does not tell a scope. */
-	isDenied(scope: ScopeId): boolean {
-		return this.#watches.isDenied(scope);
-	}
-
-	/** The server answered about a scope: it will tell of it, too. */
-	granted(scope: ScopeId): void {
-		this.#watches.granted(scope);
+		if (!this.#live) this.#parts.status.watched(false);
+		return this.watches.add(scope, listener, patient);
 	}
 
 	/** The page is somebody else's: what was told was not for these eyes. */
 	forget(error: HoldfastError): void {
 		this.#end();
-		this.#watches.forget(error);
+		this.watches.forget(error);
 		this.#change();
 	}
 
@@ -122,7 +110,7 @@ export class Link {
 		this.#deaf?.();
 		this.#hiding?.();
 		this.#end();
-		this.#watches.close();
+		this.watches.close();
 	}
 
 	/** What is told is not what is wanted: a stream is opened soon, with whatever else is wanted by then. */
@@ -153,7 +141,7 @@ export class Link {
 		this.#wanted = false;
 		this.#next?.stream.abort();
 		this.#next = undefined;
-		if (this.#watches.size === 0) {
+		if (this.watches.size === 0) {
 			this.#end();
 			return;
 		}
@@ -161,7 +149,7 @@ export class Link {
 	}
 
 	#attempt(once: boolean, check: boolean): Attempt {
-		const subs = this.#watches.subscriptions;
+		const subs = this.watches.subscriptions;
 		const attempt: Attempt = {
 			stream: new Stream(
 				once ? { subs, once } : { subs },
@@ -193,12 +181,16 @@ export class Link {
 			case "hb":
 				return;
 		}
+		const watched = this.watches.get(message.s);
 		if (message.t === "r") {
-			this.#watches.take(message.s, unpackRecords(message.records));
+			watched?.take(unpackRecords(message.records));
 			return;
 		}
-		if (message.t === "denied") this.#watches.deny(message.s, decodeError(message.error));
-		else this.#watches[message.t](message.s, message.c);
+		if (message.t === "denied") this.watches.deny(message.s, decodeError(message.error));
+		else {
+			this.watches.told(message.s);
+			watched?.[message.t](message.c);
+		}
 		attempt.unanswered.delete(message.s);
 		if (attempt.unanswered.size === 0 && attempt === this.#next) this.#promote(attempt);
 	}
@@ -241,7 +233,7 @@ export class Link {
 			if (this.#next === undefined) this.#openIn(bye.retry);
 		} else {
 			const failure = error ?? new HoldfastError("unavailable", "the server ended the stream");
-			this.#watches.fail(attempt.unanswered, failure);
+			for (const scope of attempt.unanswered) this.watches.get(scope)?.fail(failure);
 			if (this.#next === undefined && !this.#opening) this.#retry();
 		}
 		if (this.#current === undefined && !(attempt.once && bye !== undefined)) this.#waitThenTell();
@@ -250,7 +242,7 @@ export class Link {
 	#retry(): void {
 		const { random } = this.#parts;
 		const pause = Math.min(pauses.longest, pauses.first * 2 ** this.#failures++);
-		if (this.#watches.size > 0) this.#openIn(pause * (0.5 + random() / 2));
+		if (this.watches.size > 0) this.#openIn(pause * (0.5 + random() / 2));
 		else this.#failures = 0;
 	}
 
@@ -269,8 +261,8 @@ export class Link {
 		this.#grace?.();
 		this.#grace = undefined;
 		this.#live = false;
-		if (this.#watches.size > 0) this.#parts.status.watched(false);
-		this.#watches.lost();
+		if (this.watches.size > 0) this.#parts.status.watched(false);
+		this.watches.lost();
 	}
 
 	/** Lets go of the streams and of what is to open others. */
@@ -286,7 +278,7 @@ export class Link {
 		this.#grace = undefined;
 		this.#slot.release();
 		this.#live = false;
-		this.#parts.status.watched(this.#watches.size === 0);
+		this.#parts.status.watched(this.watches.size === 0);
 	}
 
 	#hear(news: PageNews): void {
@@ -309,7 +301,7 @@ export class Link {
 		// Timers stood still, or the network was away: whether the stream still lives is not known.
 		else if (this.#current !== undefined) {
 			if (news === "connected" || this.#current.stream.isQuiet) this.#check();
-		} else if (this.#next === undefined && this.#watches.size > 0) void this.#open(false);
+		} else if (this.#next === undefined && this.watches.size > 0) void this.#open(false);
 	}
 
 	#hide(): void {
@@ -325,7 +317,7 @@ export class Link {
 
 	/** A page that nobody sees holds no connection; its cursors stay. */
 	#rest(): void {
-		if (this.#watches.size === 0) return;
+		if (this.watches.size === 0) return;
 		this.#end();
 		this.#resting = true;
 		this.#lost();

@@ -7,7 +7,6 @@ import {
 	type Signal,
 	type Unwatch,
 } from "@holdfast/core";
-import type { WireRecord } from "@holdfast/core/wire";
 import type { Identity } from "./remote-identity.js";
 import { WatchedScope } from "./remote-scope.js";
 
@@ -20,8 +19,6 @@ export interface WatchesParts {
 	readonly identity: Identity;
 	/** How long the server may take to answer, in ms. */
 	readonly answerWithin: number;
-	/** A scope has come. */
-	added(): void;
 	/** A scope has come or gone, or a stream missed something: what is told is not what is wanted. */
 	changed(): void;
 }
@@ -40,6 +37,11 @@ export class Watches {
 	/** How many there are. */
 	get size(): number {
 		return this.#scopes.size;
+	}
+
+	/** One of them, by its scope. */
+	get(scope: ScopeId): WatchedScope | undefined {
+		return this.#scopes.get(scope);
 	}
 
 	/** What a stream is asked for. */
@@ -100,26 +102,9 @@ export class Watches {
 		if (this.#denied.delete(scope) && this.#scopes.has(scope)) this.#parts.changed();
 	}
 
-	/** All of a scope up to this cursor was told. */
-	ready(scope: ScopeId, cursor: Cursor): void {
+	/** The server tells of a scope. */
+	told(scope: ScopeId): void {
 		this.#denied.delete(scope);
-		this.#scopes.get(scope)?.ready(cursor);
-	}
-
-	/** The cursor of a scope did not hold. */
-	reset(scope: ScopeId, cursor: Cursor): void {
-		this.#denied.delete(scope);
-		this.#scopes.get(scope)?.reset(cursor);
-	}
-
-	/** Takes records of a scope. */
-	take(scope: ScopeId, records: readonly WireRecord[]): void {
-		this.#scopes.get(scope)?.take(records);
-	}
-
-	/** Who waits for these to be attached is told that they are not. */
-	fail(scopes: Iterable<ScopeId>, error: HoldfastError): void {
-		for (const scope of scopes) this.#scopes.get(scope)?.fail(error);
 	}
 
 	/** Nothing is heard of any of them for the time being. */
@@ -140,10 +125,10 @@ export class Watches {
 	}
 
 	#open(scope: ScopeId): WatchedScope {
-		const { clock, identity, changed, added } = this.#parts;
+		const { clock, identity, changed } = this.#parts;
 		const watched = new WatchedScope(scope, { clock, origin: () => identity.origin, gap: changed });
 		this.#scopes.set(scope, watched);
-		added();
+		changed();
 		return watched;
 	}
 }
