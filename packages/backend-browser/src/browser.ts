@@ -65,14 +65,12 @@ export interface BrowserBackend extends Backend {
  * ```
  */
 export function browser(options: BrowserOptions = {}): BrowserBackend {
-	const { storage = "indexeddb", name = "holdfast", clock = systemClock } = options;
-	if (name === "" || !name.isWellFormed())
-		throw new HoldfastError("invalid-argument", "browser({ name }): give at least one character");
+	const { storage = "indexeddb", clock = systemClock } = options;
 	switch (storage) {
 		case "indexeddb":
-			return new RowBackend(indexedDbOptions(name, clock, options));
+			return indexedDb(options);
 		case "session":
-			return new RowBackend(sessionOptions(name, clock));
+			return new RowBackend(sessionOptions(nameOf(options), clock));
 		case "memory":
 			return Object.assign(memory({ clock }), { storage: "evictable" as const, persist: async () => false });
 		default:
@@ -83,8 +81,28 @@ export function browser(options: BrowserOptions = {}): BrowserBackend {
 	}
 }
 
-function indexedDbOptions(name: string, clock: Clock, options: BrowserOptions): RowBackendOptions {
-	const { durability = "relaxed" } = options;
+/**
+ * The same as `browser({ storage: "indexeddb" })`, without what the other storages take in a bundle.
+ *
+ * @throws HoldfastError `invalid-argument` where an option is malformed.
+ *
+ * @example
+ * ```ts
+ * const queue = offlineQueue(indexedDb({ name: "outbox" }));
+ * ```
+ */
+export const indexedDb = (options: Omit<BrowserOptions, "storage"> = {}): BrowserBackend =>
+	new RowBackend(indexedDbOptions(options));
+
+function nameOf({ name = "holdfast" }: BrowserOptions): string {
+	if (name === "" || !name.isWellFormed())
+		throw new HoldfastError("invalid-argument", "browser({ name }): give at least one character");
+	return name;
+}
+
+function indexedDbOptions(options: BrowserOptions): RowBackendOptions {
+	const { durability = "relaxed", clock = systemClock } = options;
+	const name = nameOf(options);
 	const patience = parseDuration(options.patience ?? 4000, "patience");
 	const channel = `holdfast:${name}`;
 	return {

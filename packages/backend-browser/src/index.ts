@@ -4,14 +4,9 @@
  * @packageDocumentation
  */
 
-export { type BrowserBackend, type BrowserOptions, browser } from "./browser.js";
-export {
-	type LogoutOptions,
-	type OfflineOptions,
-	type OfflineQueue,
-	offlineQueue,
-	type RefusedWrite,
-} from "./offline.js";
+export { type BrowserBackend, type BrowserOptions, browser, indexedDb } from "./browser.js";
+export type { LogoutOptions, OfflineOptions, OfflineQueue, RefusedWrite } from "./offline.js";
+export { offlineQueue } from "./offline-queue.js";
 export type { Conflict, Resolve } from "./offline-sending.js";
 export { type RemoteOptions, remote } from "./remote.js";
 export type { RemoteBackend } from "./remote-backend.js";

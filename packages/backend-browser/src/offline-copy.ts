@@ -16,6 +16,9 @@ const indexKey = "index";
 /** Set at a log-out, so that no tab writes what another has wiped, until somebody logs in again. */
 const wipedKey = "wiped";
 
+/** How many rows one commit removes: a commit has a limit. */
+const wipedAtOnce = 500;
+
 const rowKey = (scope: ScopeId): string => `scopes/${scope}`;
 
 /** The last known state of one user's scopes. */
@@ -90,12 +93,26 @@ export class OfflineCopy {
 	async wipe(): Promise<void> {
 		this.#changed.clear();
 		await this.flush();
-		await this.#scope.commit(async (tx) => {
-			for (const scope of Object.keys(((await tx.get(indexKey)) ?? {}) as Index)) tx.delete(rowKey(scope));
-			tx.delete(indexKey);
-			tx.set(wipedKey, true);
-		});
-		this.#forget();
+		const wipeSome = (): Promise<{ readonly value: boolean }> =>
+			this.#scope.commit(async (tx) => {
+				const kept = Object.entries(((await tx.get(indexKey)) ?? {}) as Index);
+				for (const [scope] of kept.slice(0, wipedAtOnce)) tx.delete(rowKey(scope));
+				const isMore = kept.length > wipedAtOnce;
+				if (isMore) tx.set(indexKey, Object.fromEntries(kept.slice(wipedAtOnce)));
+				else tx.delete(indexKey);
+				tx.set(wipedKey, true);
+				return isMore;
+			});
+		while ((await wipeSome()).value);
+		this.forget();
+	}
+
+	/** Forgets all of it in this page, also what was to be written. */
+	forget(): void {
+		this.#changed.clear();
+		this.#known.clear();
+		this.#loaded.clear();
+		this.#written.clear();
 	}
 
 	async #read(scope: ScopeId): Promise<void> {
@@ -119,7 +136,7 @@ export class OfflineCopy {
 				tx.get(wipedKey),
 			]);
 			if (wiped === true) {
-				this.#forget();
+				this.forget();
 				return;
 			}
 			const known = this.of(scope);
@@ -150,11 +167,5 @@ export class OfflineCopy {
 			tx.delete(rowKey(scope));
 			tx.set(indexKey, index);
 		});
-	}
-
-	#forget(): void {
-		this.#known.clear();
-		this.#loaded.clear();
-		this.#written.clear();
 	}
 }

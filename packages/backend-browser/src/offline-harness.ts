@@ -10,9 +10,11 @@ import {
 } from "@holdfast/core";
 import { remembering } from "@holdfast/core/testing";
 import { afterEach, expect, vi } from "vitest";
-import { type OfflineOptions, type OfflineQueue, offlineQueue } from "./offline.js";
+import type { OfflineOptions, OfflineQueue } from "./offline.js";
+import { offlineQueue } from "./offline-queue.js";
 import { type RemoteOptions, remote } from "./remote.js";
 import type { RemoteBackend } from "./remote-backend.js";
+import type { Page } from "./remote-page.js";
 import { StateServer } from "./state-server.js";
 
 /** What ends with the test, the last first. */
@@ -112,6 +114,17 @@ export function load(
 	ends.push(() => manager.close({ timeout: 1000 }));
 	return { manager, backend, queue };
 }
+
+/** A page that has other tabs beside it, in the same process. */
+export const tabPage: Page = {
+	hidden: false,
+	connected: true,
+	get locks() {
+		return navigator.locks;
+	},
+	channel: (name) => new BroadcastChannel(name),
+	listen: () => () => {},
+};
 
 /** Waits until nothing waits to be sent. */
 export const sent = ({ backend }: Tab): Promise<void> =>

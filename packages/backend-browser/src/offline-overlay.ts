@@ -1,6 +1,6 @@
 /** What a key holds with writes over it that the server does not have yet. */
 import { type Entry, givenValue, type Mutation } from "@holdfast/core";
-import type { WaitingWrite } from "./offline-writes.js";
+import type { WaitingWrite } from "./offline-write.js";
 
 /** What a write is, to what it changes. */
 export type Overlaid = Pick<WaitingWrite, "made" | "token" | "at">;

@@ -25,7 +25,8 @@ import {
 	queueKey,
 	queueLife,
 } from "@holdfast/core/wire";
-import { nameOfScope, type OfflineWrites, type Refusal, type WaitingWrite } from "./offline-writes.js";
+import { nameOfScope, type Refusal, type WaitingWrite } from "./offline-write.js";
+import type { OfflineWrites } from "./offline-writes.js";
 import type { RemoteParts } from "./remote-backend.js";
 import { failureOf } from "./remote-failure.js";
 import type { Reads } from "./remote-reads.js";
@@ -85,6 +86,8 @@ function finalOf({ failed, cause }: Failure): Refusal | undefined {
 
 /** How many writes of a queue the server has in a scope, and the revision of the last. */
 interface Counted {
+	/** The queue's name. */
+	readonly name: string;
 	readonly n: number;
 	readonly revision: number;
 }
@@ -103,8 +106,10 @@ export class Sending {
 
 	/** Sends what can be sent, while it is `mine` to send; answers whether nothing is left to be tried again. */
 	async send(writes: OfflineWrites, mine: () => boolean): Promise<boolean> {
-		const done = await Promise.all(writes.sendable.map((scope) => this.#sendScope(writes, scope, mine)));
-		return done.every(Boolean);
+		const sending = writes.sendable.map((scope) => this.#sendScope(writes, scope, mine));
+		// The turn is over once all have ended, also where the device's store fails for one of them.
+		const ended = await Promise.allSettled(sending);
+		return ended.every((one) => one.status === "fulfilled" && one.value);
 	}
 
 	async #sendScope(writes: OfflineWrites, scope: ScopeId, mine: () => boolean): Promise<boolean> {
@@ -112,11 +117,11 @@ export class Sending {
 		let miscounts = 0;
 		for (;;) {
 			// Another tab may have gone on with it while this one waited: what is first, and how many were sent, is looked at together.
-			const write = writes.first(scope);
 			const sent = writes.sent(scope);
+			const write = writes.first(scope);
 			if (write === undefined || write.refused !== undefined) return true;
 			if (!this.#isFor(writes) || !mine()) return false;
-			if (counted === undefined) {
+			if (counted?.name !== writes.name) {
 				const count = await this.#count(writes, scope);
 				if ("failed" in count) return this.#fail(writes, write, count);
 				// The server has lost what it held: what is sent from now on is told apart by what it counts now.
@@ -138,13 +143,14 @@ export class Sending {
 				await writes.refuse(write, { code: "timeout", message });
 				return true;
 			}
+			const { name } = counted;
 			const n: number = counted.n + 1;
 			const answer = await this.#post(writes, write, n);
 			if ("failed" in answer) return this.#fail(writes, write, answer);
 			const outcome = answer.outcomes[0];
 			if (outcome?.ok === true) {
 				await writes.stored(write, n, outcome.revision);
-				counted = { n, revision: outcome.revision };
+				counted = { name, n, revision: outcome.revision };
 				miscounts = 0;
 				continue;
 			}
@@ -181,7 +187,7 @@ export class Sending {
 				theirs: read(theirs?.value),
 				base: read(base === undefined ? base : storedValue(base)),
 			});
-			if (merged === undefined) await writes.giveUp([id]);
+			if (merged === undefined) await writes.giveUp(id);
 			else await writes.merge(write, rule.write(merged, codec).text, theirs);
 		} catch (error) {
 			await writes.refuse(write, { code: "conflict", message: `it could not be merged: ${error}` });
@@ -210,7 +216,7 @@ export class Sending {
 		if ("failed" in answer) return answer;
 		this.#offset = answer.now - this.#parts.clock.now();
 		const [entry] = answer.entries;
-		return { n: entry?.value.number ?? 0, revision: entry?.revision ?? 0 };
+		return { name, n: entry?.value.number ?? 0, revision: entry?.revision ?? 0 };
 	}
 
 	#offset = 0;

@@ -20,7 +20,8 @@ import {
 } from "@holdfast/core";
 import type { OfflineCopy } from "./offline-copy.js";
 import { type Overlaid, overlay } from "./offline-overlay.js";
-import { keysOf, type OfflineWrites, type WaitingWrite } from "./offline-writes.js";
+import { keysOf, type WaitingWrite } from "./offline-write.js";
+import type { OfflineWrites } from "./offline-writes.js";
 
 /** What a view is made of. */
 export interface ViewParts {
@@ -59,14 +60,18 @@ export class OfflineView {
 	/** Keeps an update, whose condition is of what is shown; answers `false` where something else is shown by now. */
 	async keepUpdate(scope: ScopeId, commit: Commit, keep: Retention): Promise<boolean> {
 		const [{ key, revision }] = commit.if as readonly [KeyCondition];
-		const entry = this.entry(scope, key);
-		if (entry !== undefined && (entry?.revision ?? 0) !== revision) return false;
-		const after = this.#waiting(scope).findLast((write) => keysOf(write).includes(key))?.id;
-		const { if: _, ...bare } = commit;
-		return this.writes.add(scope, [after === undefined ? commit : bare], keep, {
-			...(entry && { base: entry.value.text }),
-			...(after !== undefined && { after }),
-		});
+		for (;;) {
+			const seen = this.writes.seen(scope);
+			const entry = this.entry(scope, key);
+			if (entry !== undefined && (entry?.revision ?? 0) !== revision) return false;
+			const after = this.#waiting(scope).findLast((write) => keysOf(write).includes(key))?.id;
+			const { if: _, ...bare } = commit;
+			const premise = { ...(entry && { base: entry.value.text }), ...(after !== undefined && { after }) };
+			const made = after === undefined ? commit : bare;
+			const outcome = await this.writes.addUpdate(scope, made, keep, premise, seen);
+			// What another tab has kept is seen by now: perhaps it was another key.
+			if (outcome !== "overtaken") return outcome === "kept";
+		}
 	}
 
 	/** A read without the server; `undefined` where not all of it is known. */

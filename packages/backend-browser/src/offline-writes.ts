@@ -1,57 +1,27 @@
 /** One user's writes that wait for the server, in the page's own store: kept in order, over a reload, and shared by the tabs. */
-import {
-	type Commit,
-	type Cursor,
-	type Entry,
-	type ErrorCode,
-	type Mirror,
-	parseScopeId,
-	type Retention,
-	type Scope,
-	type ScopeId,
-	type UntypedFields,
+import type {
+	Clock,
+	Commit,
+	Cursor,
+	Entry,
+	Mirror,
+	Retention,
+	Scope,
+	ScopeId,
+	UntypedFields,
 } from "@holdfast/core";
-import { decodeCommit, encodeCommit, type WireCommit, type WireMutation } from "@holdfast/core/wire";
-
-/** How long a write is remembered after it was stored, in ms: what was asked for before it may be answered after it. */
-const lingersFor = 60_000;
-
-/** Why a write was refused for good. */
-export interface Refusal {
-	readonly code: ErrorCode;
-	readonly message: string;
-}
-
-/** What an update was made of. */
-export interface Premise {
-	/** The write whose result it changes; its revision is the condition, once it has one. */
-	readonly after?: string;
-	/** The value that it changes, encoded; absent where there was none. */
-	readonly base?: string;
-}
-
-/** A write as it is kept. */
-interface Kept extends Premise {
-	readonly scope: ScopeId;
-	readonly commit: WireCommit;
-	readonly keep: Retention;
-	/** When it was made, by the device's clock. */
-	readonly at: number;
-	/** Its place among those that were kept in the same commit. */
-	readonly place: number;
-	readonly refused?: Refusal;
-	/** It writes something else than what those after it were made of: they are held to this revision, which is gone by then. */
-	readonly merged?: Cursor;
-}
-
-/** A write that waits, or was refused. The same object until it changes. */
-export interface WaitingWrite extends Kept {
-	readonly id: string;
-	/** Its commit, decoded. */
-	readonly made: Commit;
-	/** Stands for its revision in this page until it has one: below 0. */
-	readonly token: number;
-}
+import { encodeCommit } from "@holdfast/core/wire";
+import { StoredWrites } from "./offline-stored.js";
+import {
+	type Kept,
+	keysOf,
+	type Premise,
+	type Refusal,
+	revisionAfter,
+	updateOf,
+	type WaitingWrite,
+	writeOf,
+} from "./offline-write.js";
 
 /** Who follows the writes. */
 export interface WritesObserver {
@@ -63,16 +33,19 @@ export interface WritesObserver {
 	stored(write: WaitingWrite, revision: Cursor): void;
 }
 
-/** A write that the server has, and views of it may not. */
-interface Stored {
-	readonly write: WaitingWrite;
-	readonly revision: Cursor;
-	/** When that was learned, by the device's clock. */
-	readonly at: number;
-}
-
 /** How many writes to a scope were sent, and the revision of the last. */
 type Sent = readonly [count: number, revision: Cursor];
+
+/** What was seen of a scope's writes. */
+export interface Seen {
+	/** The one that was kept last. */
+	readonly latest: string | undefined;
+	/** How many were sent. */
+	readonly sent: number;
+}
+
+/** How many writes are given up in one commit: a commit has a limit. */
+const givenUpAtOnce = 400;
 
 const under = "writes/";
 
@@ -80,48 +53,50 @@ const keyOf = (id: string): string => under + id;
 
 const sentKey = (scope: ScopeId): string => `sent/${scope}`;
 
-const idOf = (scope: ScopeId, commit: string): string => `${scope}/${commit}`;
+/** Holds the id of the write to a scope that was kept last. */
+const latestKey = (scope: ScopeId): string => `latest/${scope}`;
 
-/** The keys that a write changes. */
-export const keysOf = ({ made }: Pick<WaitingWrite, "made">): string[] =>
-	made.do.flatMap((one) => ("key" in one && one.key !== null ? [one.key] : []));
+/** The queue's own name: by it the server tells what was sent. */
+const nameKey = "name";
+
+const idOf = (scope: ScopeId, commit: string): string => `${scope}/${commit}`;
 
 /** The writes of one user to one server. */
 export class OfflineWrites {
 	readonly user: string;
 	/** In the order in which they were made. */
 	all: readonly WaitingWrite[] = [];
-	/** The queue's own name: by it the server tells what was sent. */
-	name = "";
 	readonly #scope: Scope;
 	readonly #mirror: Mirror<UntypedFields, "**">;
 	readonly #observer: WritesObserver;
-	readonly #now: () => number;
+	readonly #clock: Clock;
 	/** Each write as of a revision of its row. */
 	readonly #made = new Map<string, { readonly row: Cursor; readonly write: WaitingWrite }>();
-	readonly #stored = new Map<ScopeId, Stored[]>();
+	readonly #stored: StoredWrites;
 	readonly #sent = new Map<ScopeId, number>();
 	#tokens = 0;
+	#looked: readonly unknown[] | undefined;
 	#stop = (): void => {};
 
-	private constructor(user: string, scope: Scope, observer: WritesObserver, now: () => number) {
+	private constructor(user: string, scope: Scope, observer: WritesObserver, clock: Clock) {
 		this.user = user;
 		this.#scope = scope;
 		this.#observer = observer;
-		this.#now = now;
+		this.#clock = clock;
+		this.#stored = new StoredWrites(() => clock.monotonic());
 		this.#mirror = scope.mirror();
 	}
 
-	/** Opens them. `now`: the device's clock. */
+	/** Opens them. */
 	static async open(
 		user: string,
 		scope: Scope,
 		observer: WritesObserver,
-		now: () => number,
+		clock: Clock,
 	): Promise<OfflineWrites> {
-		const writes = new OfflineWrites(user, scope, observer, now);
+		const writes = new OfflineWrites(user, scope, observer, clock);
 		try {
-			writes.name = (await scope.getOrSet("name", () => crypto.randomUUID())) as string;
+			await scope.getOrSet(nameKey, () => crypto.randomUUID());
 			await writes.#mirror.ready;
 		} catch (error) {
 			writes.#mirror.close();
@@ -129,6 +104,11 @@ export class OfflineWrites {
 		}
 		writes.#stop = writes.#mirror.subscribe(() => writes.#look());
 		return writes;
+	}
+
+	/** The queue's own name: by it the server tells what was sent. */
+	get name(): string {
+		return this.#mirror.get(nameKey) as string;
 	}
 
 	/** The first write to a scope that waits, or was refused and stands in the way. */
@@ -142,8 +122,9 @@ export class OfflineWrites {
 		return [...scopes].filter((scope) => this.first(scope)?.refused === undefined);
 	}
 
-	/** How many writes to a scope were sent, as far as this device knows. */
+	/** How many writes to a scope were sent, as far as this device knows. What waits is looked at with it: listeners of a mirror are called a moment later. */
 	sent(scope: ScopeId): number {
+		this.#look();
 		return (this.#mirror.get(sentKey(scope)) as Sent | undefined)?.[0] ?? 0;
 	}
 
@@ -158,7 +139,7 @@ export class OfflineWrites {
 	 * The writes that a view of a scope, of that revision, does not have, in order; what was refused is not among them, nor what was made of it.
 	 */
 	missing(scope: ScopeId, head: Cursor): readonly WaitingWrite[] {
-		const stored = this.#stored.get(scope) ?? [];
+		const stored = this.#stored.of(scope);
 		const known = new Set(stored.map(({ write }) => write.id));
 		const gone = new Set<string>();
 		const waiting = this.all.filter((write) => {
@@ -172,15 +153,13 @@ export class OfflineWrites {
 
 	/** The revision that a token stands for, of a key that its write changed; `undefined` while it has none. */
 	revisionOf(scope: ScopeId, token: number, key: string): Cursor | undefined {
-		const found = this.#stored.get(scope)?.find(({ write }) => write.token === token);
-		return found && revisionAfter(found.write, key, found.revision);
+		return this.#stored.revisionOf(scope, token, key);
 	}
 
 	/** The server has so many of a scope, the last as of that revision. */
 	heardCount(scope: ScopeId, n: number, revision: Cursor): void {
-		const sent = this.all
-			.filter((write) => write.scope === scope)
-			.slice(0, Math.max(0, n - this.sent(scope)));
+		const more = Math.max(0, n - this.sent(scope));
+		const sent = this.all.filter((write) => write.scope === scope).slice(0, more);
 		for (const write of sent) this.#note(write, revision);
 	}
 
@@ -190,42 +169,63 @@ export class OfflineWrites {
 		if (write !== undefined) this.#note(write, revision);
 	}
 
-	/** Keeps commits. Resolves when the store has them, with `false` if what one was made of is not there any more: then none is kept. */
-	async add(
+	/** Keeps commits. Resolves when the store has them. */
+	async add(scope: ScopeId, commits: readonly Commit[], keep: Retention): Promise<void> {
+		await this.#commit((tx) => this.#put(tx, scope, commits, keep, {}));
+	}
+
+	/** What an update of a scope is made of stands as long as this does: see {@link OfflineWrites.addUpdate}. */
+	seen(scope: ScopeId): Seen {
+		const sent = this.sent(scope);
+		return { latest: this.#mirror.get(latestKey(scope)) as string | undefined, sent };
+	}
+
+	/**
+	 * Keeps an update. Resolves with `kept` when the store has it; with `overtaken` if another tab has kept something since, so that it is yet to be seen
+	 * what the update would be made of; with `gone` if something was sent since, perhaps what it was made of. Then nothing is kept.
+	 */
+	async addUpdate(
 		scope: ScopeId,
-		commits: readonly Commit[],
+		commit: Commit,
 		keep: Retention,
-		premise: Premise = {},
-	): Promise<boolean> {
+		premise: Premise,
+		seen: Seen,
+	): Promise<"kept" | "overtaken" | "gone"> {
 		return this.#commit(async (tx) => {
-			if (premise.after !== undefined && !(await tx.has(keyOf(premise.after)))) return false;
-			for (const [place, commit] of commits.entries()) {
-				const kept: Kept = { scope, commit: encodeCommit(commit), keep, at: this.#now(), place, ...premise };
-				// A commit's id is its own within its scope only.
-				tx.set(keyOf(idOf(scope, commit.id)), kept);
-			}
-			return true;
+			const [latest, sent] = await Promise.all([tx.get(latestKey(scope)), tx.get(sentKey(scope))]);
+			if (((sent as Sent | undefined)?.[0] ?? 0) !== seen.sent) return "gone";
+			if (latest !== seen.latest) return "overtaken";
+			if (premise.after !== undefined && !(await tx.has(keyOf(premise.after)))) return "gone";
+			this.#put(tx, scope, [commit], keep, premise);
+			return "kept";
 		});
 	}
 
 	/** A write is stored, as the `n`th of its scope. Does nothing where another tab has noted it. */
 	async stored(write: WaitingWrite, n: number, revision: Cursor): Promise<void> {
 		const { id, scope, merged } = write;
-		await this.#commit(async (tx) => {
-			const sent = (await tx.get(sentKey(scope))) as Sent | undefined;
-			if (!(await tx.has(keyOf(id))) || (sent?.[0] ?? 0) >= n) return;
-			tx.delete(keyOf(id));
-			tx.set(sentKey(scope), [n, revision] satisfies Sent);
-			for (const { id: dependent, after } of this.all) {
-				const kept = after === id ? ((await tx.get(keyOf(dependent))) as Kept | undefined) : undefined;
-				if (kept === undefined) continue;
-				const { after: _, commit, ...rest } = kept;
-				const key = mutation(commit).key;
-				const condition = { key, revision: merged ?? revisionAfter(write, key, revision) };
-				tx.set(keyOf(dependent), { ...rest, commit: { ...commit, if: [condition] } } satisfies Kept);
-			}
-			this.#note(write, revision);
-		});
+		for (;;) {
+			const { latest } = this.seen(scope);
+			const isNoted = await this.#commit(async (tx) => {
+				const sent = (await tx.get(sentKey(scope))) as Sent | undefined;
+				if (!(await tx.has(keyOf(id))) || (sent?.[0] ?? 0) >= n) return true;
+				// Another tab has kept something, perhaps made of this: it is yet to be seen.
+				if ((await tx.get(latestKey(scope))) !== latest) return false;
+				tx.delete(keyOf(id));
+				tx.set(sentKey(scope), [n, revision] satisfies Sent);
+				for (const { id: dependent, after } of this.all) {
+					const kept = after === id ? ((await tx.get(keyOf(dependent))) as Kept | undefined) : undefined;
+					if (kept === undefined) continue;
+					const { after: _, commit, ...rest } = kept;
+					const key = updateOf(commit).key;
+					const condition = { key, revision: merged ?? revisionAfter(write, key, revision) };
+					tx.set(keyOf(dependent), { ...rest, commit: { ...commit, if: [condition] } } satisfies Kept);
+				}
+				this.#note(write, revision);
+				return true;
+			});
+			if (isNoted) return;
+		}
 	}
 
 	/** The server has counted fewer than this device. Does nothing where that has counted on meanwhile. */
@@ -245,7 +245,7 @@ export class OfflineWrites {
 	async merge({ id }: WaitingWrite, value: string, theirs: Entry | null): Promise<void> {
 		const revision = theirs?.revision ?? 0;
 		await this.#change(id, ({ base: _, after: __, merged, commit, ...kept }) => {
-			const mine = mutation(commit);
+			const mine = updateOf(commit);
 			const isMine = mine.op === "put" && mine.value === value;
 			const next = isMine ? merged : revision;
 			const put = { op: "put" as const, key: mine.key, value, ttl: mine.op === "put" ? mine.ttl : null };
@@ -266,16 +266,28 @@ export class OfflineWrites {
 	/** Forgets a refused write; answers whether it was one. */
 	async discard(id: string): Promise<boolean> {
 		if (this.all.find((write) => write.id === id)?.refused === undefined) return false;
-		await this.giveUp([id]);
+		await this.giveUp(id);
 		return true;
 	}
 
-	/** Forgets writes, and those that were made of them; without ids all. */
-	async giveUp(ids: readonly string[] = this.all.map(({ id }) => id)): Promise<void> {
-		const all = ids.flatMap((id) => [id, ...this.dependents(id).map((write) => write.id)]);
+	/** Forgets a write whose fate is known, and those that were made of it. */
+	async giveUp(id: string): Promise<void> {
 		await this.#commit((tx) => {
-			for (const id of all) tx.delete(keyOf(id));
+			for (const gone of [id, ...this.dependents(id).map((write) => write.id)]) tx.delete(keyOf(gone));
 		});
+	}
+
+	/** Forgets all. */
+	async giveUpAll(): Promise<void> {
+		while (this.all.length > 0)
+			await this.#commit((tx) => {
+				// What is on its way is counted under the name that the queue had: what comes next is not taken for it.
+				tx.set(nameKey, crypto.randomUUID());
+				for (const { id, scope } of this.all.slice(0, givenUpAtOnce)) {
+					tx.delete(keyOf(id));
+					tx.delete(sentKey(scope));
+				}
+			});
 	}
 
 	/** Stops following them. They stay where they are. */
@@ -301,16 +313,31 @@ export class OfflineWrites {
 		return value;
 	}
 
+	#put(tx: Tx, scope: ScopeId, commits: readonly Commit[], keep: Retention, premise: Premise): void {
+		for (const [place, commit] of commits.entries()) {
+			const kept: Kept = {
+				scope,
+				commit: encodeCommit(commit),
+				keep,
+				at: this.#clock.now(),
+				place,
+				...premise,
+			};
+			// A commit's id is its own within its scope only.
+			const id = idOf(scope, commit.id);
+			tx.set(keyOf(id), kept);
+			tx.set(latestKey(scope), id);
+		}
+	}
+
 	#note(write: WaitingWrite, revision: Cursor): void {
-		const stored = this.#stored.get(write.scope) ?? [];
-		if (stored.some((one) => one.write.id === write.id)) return;
-		const at = this.#now();
-		const lately = stored.filter((one) => one.at > at - lingersFor);
-		this.#stored.set(write.scope, [...lately, { write, revision, at }]);
-		this.#observer.stored(write, revision);
+		if (this.#stored.add(write, revision)) this.#observer.stored(write, revision);
 	}
 
 	#look(): void {
+		const rows = this.#mirror.list();
+		if (rows === this.#looked) return;
+		this.#looked = rows;
 		const found: { readonly write: WaitingWrite; readonly created: Cursor }[] = [];
 		const before = new Set(this.all);
 		const touched = new Map<ScopeId, Set<string>>();
@@ -319,7 +346,7 @@ export class OfflineWrites {
 			for (const key of keysOf(write)) keys.add(key);
 			touched.set(write.scope, keys);
 		};
-		for (const { key } of this.#mirror.list()) {
+		for (const { key } of rows) {
 			if (!key.startsWith(under)) continue;
 			const { value, revision, createdRevision } = this.#mirror.entry(key) as {
 				readonly value: Kept;
@@ -339,7 +366,7 @@ export class OfflineWrites {
 			const [sent, revision] = (this.#mirror.get(sentKey(write.scope)) as Sent | undefined) ?? [0, 0];
 			// Another tab has sent it; else it was given up.
 			if (sent > (this.#sent.get(write.scope) ?? 0) && revision > 0) this.#note(write, revision);
-			else if (!this.#stored.get(write.scope)?.some((one) => one.write.id === write.id)) touch(write);
+			else if (!this.#stored.has(write)) touch(write);
 		}
 		for (const scope of new Set([...before, ...this.all].map((write) => write.scope)))
 			this.#sent.set(scope, this.sent(scope));
@@ -350,24 +377,10 @@ export class OfflineWrites {
 	#writeOf(id: string, kept: Kept, row: Cursor): WaitingWrite {
 		const known = this.#made.get(id);
 		if (known?.row === row) return known.write;
-		const write = { ...kept, id, made: decodeCommit(kept.commit), token: --this.#tokens };
+		const write = writeOf(id, kept, --this.#tokens);
 		this.#made.set(id, { row, write });
 		return write;
 	}
 }
 
-/** What an update does: it writes its key, or deletes it. */
-const mutation = ({ do: [first] }: WireCommit) => first as Extract<WireMutation, { op: "put" | "delete" }>;
-
-/** The revision that a key has after a write. */
-function revisionAfter({ made }: WaitingWrite, key: string, revision: Cursor): Cursor {
-	return made.do.some((mutation) => mutation.op === "delete" && mutation.key === key) ? 0 : revision;
-}
-
 type Tx = Parameters<Parameters<Scope["commit"]>[0]>[0];
-
-/** A scope as the application names it: `user/ada`. */
-export function nameOfScope(scope: ScopeId): string {
-	const { kind, id } = parseScopeId(scope);
-	return id === undefined ? kind : `${kind}/${id}`;
-}

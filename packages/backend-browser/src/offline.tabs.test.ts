@@ -15,8 +15,8 @@ const root = join(import.meta.dirname, "../../..");
 
 const source = `
   import { createStateManager } from "@holdfast/core";
-  import { browser, offlineQueue, remote } from "@holdfast/backend-browser";
-  const queue = offlineQueue(browser({ storage: "indexeddb", name: "outbox" }));
+  import { indexedDb, offlineQueue, remote } from "@holdfast/backend-browser";
+  const queue = offlineQueue(indexedDb({ name: "outbox" }));
   const backend = remote({ url: "/", offline: queue, answerWithin: 2000 });
   const manager = createStateManager({ backend });
   manager.on("error", () => {});
@@ -209,6 +209,48 @@ describe.skipIf(!hasChromium)("a queue of offline writes", () => {
 			]);
 			expect((await store.shared.entry("one"))?.metadata).toEqual({ user: "ada" });
 			expect(await last[0]?.evaluate(() => (globalThis as unknown as Tab).queue.refused)).toEqual([]);
+		} finally {
+			await device.remove();
+			await server.stop();
+			await store.close();
+		}
+	});
+
+	test("is forgotten in all tabs at once where one of them logs out of the device", async () => {
+		const store = createStateManager({ backend: memory() });
+		const server = await StateServer.start(store, {
+			authorize: () => ({ subject: "ada", can: () => "write" }),
+		});
+		const device = await Device.of(server.url);
+		try {
+			await store.shared.set("secret", 1);
+			await device.start();
+			const [one, two] = [await device.open(), await device.open()];
+			/** Watches, and tells what is shown. */
+			const shown = (page: Page): Promise<unknown> =>
+				page.evaluate(async () => {
+					const tab = globalThis as unknown as Tab & {
+						mirror?: { readonly ready: Promise<void>; readonly size: number };
+					};
+					tab.mirror ??= tab.manager.shared.mirror();
+					await tab.mirror.ready;
+					return tab.mirror.size;
+				});
+			for (const tab of [one, two]) await eventually(async () => expect(await shown(tab)).toBe(1));
+			await one.evaluate(() => (globalThis as unknown as Tab).queue.logout());
+			for (const tab of [one, two]) {
+				await eventually(async () => expect(await shown(tab)).toBe(0));
+				expect(await read(tab, ["secret"])).toBe("unauthenticated");
+			}
+			await server.stop();
+			expect(await read(await device.open(), ["secret"])).toBe("offline");
+			await server.run();
+
+			// Who loads a page is who the cookie says, and the others hear of it.
+			await one.reload();
+			await one.waitForFunction(() => "manager" in globalThis);
+			expect(await read(one, ["secret"])).toEqual([1]);
+			await eventually(async () => expect(await shown(two)).toBe(1));
 		} finally {
 			await device.remove();
 			await server.stop();

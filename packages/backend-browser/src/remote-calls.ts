@@ -207,7 +207,10 @@ export class Calls {
 	): Promise<Response> {
 		const { url, fetch, headers, credentials, identity, status } = this.#parts;
 		if (this.#closed) throw new HoldfastError("unavailable", "the backend is closed");
+		if (identity.left) throw loggedOut();
 		this.#running.add(controller);
+		// As whom it is asked, before anything is waited for: should somebody else log in meanwhile, the server refuses it.
+		const { user } = identity;
 		let sent: Headers;
 		try {
 			sent = new Headers(await headers());
@@ -216,7 +219,7 @@ export class Calls {
 		}
 		for (const [name, value] of new Headers(more)) sent.set(name, value);
 		sent.set("content-type", "application/json");
-		if (identity.user !== undefined) sent.set(userHeader, encodeURIComponent(identity.user));
+		if (user !== undefined) sent.set(userHeader, encodeURIComponent(user));
 		const { signal } = controller;
 		try {
 			signal.throwIfAborted();
@@ -259,6 +262,9 @@ export class Calls {
 		throw error.code === "failed" && response.status >= 500 ? unanswered(error) : error;
 	}
 }
+
+const loggedOut = (): HoldfastError =>
+	new HoldfastError("unauthenticated", "the user has logged out of this device: load the page anew");
 
 const identityChanged = (): HoldfastError =>
 	new HoldfastError("identity-changed", "another user logged in meanwhile: nothing was handed over");

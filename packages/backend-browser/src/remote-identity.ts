@@ -5,6 +5,9 @@
 import type { Envelope } from "@holdfast/core/wire";
 import type { Page } from "./remote-page.js";
 
+/** What tabs tell instead of a user once there is none. */
+const logout = null;
+
 /** A belief, shared by the tabs of an origin. */
 export class Identity {
 	/** The user as the server told; `undefined` before its first answer. */
@@ -13,6 +16,10 @@ export class Identity {
 	origin: string | undefined;
 	/** Grows with each change: what was asked under an earlier one is nobody's any more. */
 	epoch = 0;
+	/** Whether the user has logged out of this device: nothing is asked any more until a page has learned who is logged in since. */
+	left = false;
+	/** Called when the user has logged out of this device. */
+	parted: (() => void) | undefined;
 	/** Called with the user as soon as the server has said who that is. */
 	learned: ((user: string) => void) | undefined;
 	readonly #forget: () => void;
@@ -23,7 +30,9 @@ export class Identity {
 		this.#forget = forget;
 		this.#channel = shared ? page.channel(`holdfast:user:${url}`) : undefined;
 		this.#channel?.addEventListener("message", ({ data }) => {
-			if (this.user !== undefined && data !== this.user) this.changed();
+			if (data === logout) this.#part();
+			else if (this.left) this.#return();
+			else if (this.user !== undefined && data !== this.user) this.changed();
 		});
 	}
 
@@ -45,7 +54,25 @@ export class Identity {
 		this.#forget();
 	}
 
+	/** The user logs out of this device, in all tabs. */
+	leave(): void {
+		this.#channel?.postMessage(logout);
+		this.#part();
+	}
+
 	close(): void {
 		this.#channel?.close();
+	}
+
+	#part(): void {
+		this.left = true;
+		this.changed();
+		this.parted?.();
+	}
+
+	/** Somebody is logged in again: what watches asks anew. */
+	#return(): void {
+		this.left = false;
+		this.changed();
 	}
 }

@@ -14,10 +14,10 @@ import { decodeError, type StreamMessage, unpackRecords } from "@holdfast/core/w
 import type { Calls } from "./remote-calls.js";
 import type { Identity } from "./remote-identity.js";
 import type { Page, PageNews } from "./remote-page.js";
-import { WatchedScope } from "./remote-scope.js";
 import { Slot } from "./remote-slot.js";
 import type { LiveStatus } from "./remote-status.js";
 import { Stream } from "./remote-stream.js";
+import { unreached, Watches, watchEnded } from "./remote-watches.js";
 
 /** How long scopes that come and go are gathered before a stream is opened, in ms. */
 const gatherFor = 20;
@@ -33,9 +33,6 @@ const graceFor = 1000;
 
 /** The first and the longest pause before another try, in ms. */
 const pauses = { first: 100, longest: 20_000 } as const;
-
-/** How many denials are remembered. */
-const deniedLimit = 1000;
 
 /** What a link works with. */
 export interface LinkParts {
@@ -64,9 +61,8 @@ interface Attempt {
 /** The streams of one backend: at most one that is heard, and one that is being opened to take its place. */
 export class Link {
 	readonly #parts: LinkParts;
-	readonly #scopes = new Map<ScopeId, WatchedScope>();
-	/** Scopes that the server does not tell. Each new stream asks for them again, and one that is open tells them once they are granted. */
-	readonly #denied = new Set<ScopeId>();
+	/** What is watched. */
+	readonly watches: Watches;
 	readonly #slot: Slot;
 	#current: Attempt | undefined;
 	#next: Attempt | undefined;
@@ -85,59 +81,26 @@ export class Link {
 
 	constructor(parts: LinkParts) {
 		this.#parts = parts;
+		this.watches = new Watches({
+			...parts,
+			changed: () => this.#change(),
+		});
 		this.#slot = new Slot(parts.page, parts.url);
 	}
 
 	/** Attaches a listener; resolves once the server tells what happens in the scope, where it is `patient` at once. */
 	async watch(scope: ScopeId, listener: (signal: Signal) => void, patient = false): Promise<Unwatch> {
-		if (this.#closed) throw closed();
+		if (this.#closed) throw watchEnded();
 		this.#deaf ??= this.#parts.page.listen((news) => this.#hear(news));
-		const watched = this.#scopes.get(scope) ?? this.#add(scope);
-		// A function of its own: the same listener may be given twice.
-		const own = (signal: Signal): void => listener(signal);
-		const unwatch = (): void => {
-			if (!watched.listeners.delete(own) || watched.listeners.size > 0) return;
-			if (this.#scopes.get(scope) !== watched) return;
-			this.#scopes.delete(scope);
-			watched.close(closed());
-			this.#change();
-		};
-		watched.listeners.add(own);
 		if (this.#resting) this.#wake();
-		if (watched.attached) return unwatch;
-		if (patient) {
-			watched.miss(own);
-			return unwatch;
-		}
-		// While it backs off, no attempt ends the wait.
-		const { clock, answerWithin } = this.#parts;
-		const tooLate = clock.after(answerWithin, () => watched.fail(unreached()));
-		try {
-			await watched.whenAttached();
-		} catch (error) {
-			unwatch();
-			throw error;
-		} finally {
-			tooLate();
-		}
-		return unwatch;
-	}
-
-	/** Whether the server said that it does not tell a scope. */
-	isDenied(scope: ScopeId): boolean {
-		return this.#denied.has(scope);
-	}
-
-	/** The server answered about a scope: it will tell of it, too. */
-	granted(scope: ScopeId): void {
-		if (this.#denied.delete(scope) && this.#scopes.has(scope)) this.#change();
+		if (!this.#live) this.#parts.status.watched(false);
+		return this.watches.add(scope, listener, patient);
 	}
 
 	/** The page is somebody else's: what was told was not for these eyes. */
 	forget(error: HoldfastError): void {
 		this.#end();
-		this.#denied.clear();
-		for (const watched of [...this.#scopes.values()]) watched.forget(error);
+		this.watches.forget(error);
 		this.#change();
 	}
 
@@ -147,20 +110,7 @@ export class Link {
 		this.#deaf?.();
 		this.#hiding?.();
 		this.#end();
-		for (const watched of this.#scopes.values()) watched.close(closed());
-		this.#scopes.clear();
-	}
-
-	#add(scope: ScopeId): WatchedScope {
-		const watched = new WatchedScope(scope, {
-			clock: this.#parts.clock,
-			origin: () => this.#parts.identity.origin,
-			gap: () => this.#change(),
-		});
-		this.#scopes.set(scope, watched);
-		if (!this.#live) this.#parts.status.watched(false);
-		this.#change();
-		return watched;
+		this.watches.close();
 	}
 
 	/** What is told is not what is wanted: a stream is opened soon, with whatever else is wanted by then. */
@@ -191,18 +141,15 @@ export class Link {
 		this.#wanted = false;
 		this.#next?.stream.abort();
 		this.#next = undefined;
-		const scopes = [...this.#scopes.values()];
-		if (scopes.length === 0) {
+		if (this.watches.size === 0) {
 			this.#end();
 			return;
 		}
-		this.#next = this.#attempt(scopes, !slot, check);
+		this.#next = this.#attempt(!slot, check);
 	}
 
-	#attempt(scopes: readonly WatchedScope[], once: boolean, check: boolean): Attempt {
-		const subs = scopes.map(({ scope, cursor }) =>
-			cursor === undefined ? { s: scope } : { s: scope, c: cursor },
-		);
+	#attempt(once: boolean, check: boolean): Attempt {
+		const subs = this.watches.subscriptions;
 		const attempt: Attempt = {
 			stream: new Stream(
 				once ? { subs, once } : { subs },
@@ -213,7 +160,7 @@ export class Link {
 				},
 				this.#parts,
 			),
-			unanswered: new Set(scopes.map(({ scope }) => scope)),
+			unanswered: new Set(subs.map(({ s }) => s)),
 			once,
 			check,
 			bye: undefined,
@@ -234,26 +181,18 @@ export class Link {
 			case "hb":
 				return;
 		}
-		const watched = this.#scopes.get(message.s);
-		if (message.t === "r") watched?.take(unpackRecords(message.records));
-		else {
-			if (message.t === "denied") this.#deny(message.s, decodeError(message.error));
-			else {
-				this.#denied.delete(message.s);
-				if (message.t === "ready") watched?.ready(message.c);
-				else watched?.reset(message.c);
-			}
-			attempt.unanswered.delete(message.s);
-			if (attempt.unanswered.size === 0 && attempt === this.#next) this.#promote(attempt);
+		const watched = this.watches.get(message.s);
+		if (message.t === "r") {
+			watched?.take(unpackRecords(message.records));
+			return;
 		}
-	}
-
-	#deny(scope: ScopeId, error: HoldfastError): void {
-		if (this.#denied.size >= deniedLimit) this.#denied.clear();
-		this.#denied.add(scope);
-		const watched = this.#scopes.get(scope);
-		watched?.lost();
-		watched?.fail(error);
+		if (message.t === "denied") this.watches.deny(message.s, decodeError(message.error));
+		else {
+			this.watches.told(message.s);
+			watched?.[message.t](message.c);
+		}
+		attempt.unanswered.delete(message.s);
+		if (attempt.unanswered.size === 0 && attempt === this.#next) this.#promote(attempt);
 	}
 
 	/** All scopes are told by the new stream: the old one has done its work. */
@@ -294,7 +233,7 @@ export class Link {
 			if (this.#next === undefined) this.#openIn(bye.retry);
 		} else {
 			const failure = error ?? new HoldfastError("unavailable", "the server ended the stream");
-			for (const scope of attempt.unanswered) this.#scopes.get(scope)?.fail(failure);
+			for (const scope of attempt.unanswered) this.watches.get(scope)?.fail(failure);
 			if (this.#next === undefined && !this.#opening) this.#retry();
 		}
 		if (this.#current === undefined && !(attempt.once && bye !== undefined)) this.#waitThenTell();
@@ -303,7 +242,7 @@ export class Link {
 	#retry(): void {
 		const { random } = this.#parts;
 		const pause = Math.min(pauses.longest, pauses.first * 2 ** this.#failures++);
-		if (this.#scopes.size > 0) this.#openIn(pause * (0.5 + random() / 2));
+		if (this.watches.size > 0) this.#openIn(pause * (0.5 + random() / 2));
 		else this.#failures = 0;
 	}
 
@@ -322,8 +261,8 @@ export class Link {
 		this.#grace?.();
 		this.#grace = undefined;
 		this.#live = false;
-		if (this.#scopes.size > 0) this.#parts.status.watched(false);
-		for (const watched of [...this.#scopes.values()]) watched.lost();
+		if (this.watches.size > 0) this.#parts.status.watched(false);
+		this.watches.lost();
 	}
 
 	/** Lets go of the streams and of what is to open others. */
@@ -339,7 +278,7 @@ export class Link {
 		this.#grace = undefined;
 		this.#slot.release();
 		this.#live = false;
-		this.#parts.status.watched(this.#scopes.size === 0);
+		this.#parts.status.watched(this.watches.size === 0);
 	}
 
 	#hear(news: PageNews): void {
@@ -362,7 +301,7 @@ export class Link {
 		// Timers stood still, or the network was away: whether the stream still lives is not known.
 		else if (this.#current !== undefined) {
 			if (news === "connected" || this.#current.stream.isQuiet) this.#check();
-		} else if (this.#next === undefined && this.#scopes.size > 0) void this.#open(false);
+		} else if (this.#next === undefined && this.watches.size > 0) void this.#open(false);
 	}
 
 	#hide(): void {
@@ -378,7 +317,7 @@ export class Link {
 
 	/** A page that nobody sees holds no connection; its cursors stay. */
 	#rest(): void {
-		if (this.#scopes.size === 0) return;
+		if (this.watches.size === 0) return;
 		this.#end();
 		this.#resting = true;
 		this.#lost();
@@ -389,7 +328,3 @@ export class Link {
 		this.#change();
 	}
 }
-
-const unreached = (): HoldfastError => new HoldfastError("unavailable", "the server opens no stream");
-
-const closed = (): HoldfastError => new HoldfastError("unavailable", "the watch was ended");

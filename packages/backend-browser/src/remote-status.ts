@@ -20,7 +20,10 @@ export interface Pending {
 export interface RemoteStatus {
 	/** Whether the server answered last. `true` before it was asked anything. */
 	readonly online: boolean;
-	/** Whether what is watched may be behind the server: its stream is broken, or not yet there. */
+	/**
+	 * Whether what is shown may be behind the server: a stream of what is watched is broken, or not yet there; or, with an offline queue, the server is
+	 * silent, so that what was known last is read.
+	 */
 	readonly stale: boolean;
 	/** Milliseconds since the server was last heard from; `Infinity` if it never was. After a start without a network: since what is shown was told. */
 	readonly age: number;
@@ -35,16 +38,23 @@ const none: Pending = Object.freeze({ count: 0, oldest: null });
 /** The status as its backend keeps it. */
 export class LiveStatus implements RemoteStatus {
 	online = true;
-	stale = false;
+	/** Whether the server says nothing to what it was asked, for longer than a read waits for it. */
+	silent = false;
 	pending: Pending = none;
 	#sent: Pending = none;
 	#queued: Pending = none;
 	readonly #clock: Clock;
 	readonly #listeners = new Set<() => void>();
+	/** Whether what is watched may be behind. */
+	#behind = false;
 	#heardAt = Number.NEGATIVE_INFINITY;
 
 	constructor(clock: Clock) {
 		this.#clock = clock;
+	}
+
+	get stale(): boolean {
+		return this.#behind || this.silent;
 	}
 
 	get age(): number {
@@ -63,7 +73,7 @@ export class LiveStatus implements RemoteStatus {
 	/** The server was heard. */
 	heard(): void {
 		this.#heardAt = this.#clock.monotonic();
-		this.#set(true, this.stale);
+		this.#set({ online: true, silent: false });
 	}
 
 	/** What is shown was told then, by the device's clock: this page was told nothing newer. */
@@ -73,12 +83,17 @@ export class LiveStatus implements RemoteStatus {
 
 	/** The server could not be reached. */
 	failed(): void {
-		this.#set(false, this.stale);
+		this.#set({ online: false });
+	}
+
+	/** The server says nothing. */
+	quiet(): void {
+		this.#set({ silent: true });
 	}
 
 	/** Whether the watched scopes are told as they change. */
 	watched(live: boolean): void {
-		this.#set(this.online, !live);
+		this.#set({ behind: !live });
 	}
 
 	/** What waits for an answer. */
@@ -103,11 +118,12 @@ export class LiveStatus implements RemoteStatus {
 		this.#tell();
 	}
 
-	#set(online: boolean, stale: boolean): void {
-		if (this.online === online && this.stale === stale) return;
+	#set({ online = this.online, silent = this.silent, behind = this.#behind }): void {
+		const before = [this.online, this.stale];
 		this.online = online;
-		this.stale = stale;
-		this.#tell();
+		this.silent = silent;
+		this.#behind = behind;
+		if (before[0] !== online || before[1] !== this.stale) this.#tell();
 	}
 
 	#tell(): void {

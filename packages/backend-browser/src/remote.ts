@@ -58,7 +58,9 @@ export interface RemoteOptions {
 	readonly fetch?: typeof fetch;
 	/** How long the server may take to answer. Default 10 s. */
 	readonly answerWithin?: Duration;
-	/** Called when another user has logged in: what was known of the last one's state is gone, also from mirrors. */
+	/**
+	 * Called when another user has logged in, or this one has logged out of the device: what was known of the last one's state is gone, also from mirrors.
+	 */
 	readonly onIdentityChange?: () => void;
 	/** Time, for tests. Default: the machine's. */
 	readonly clock?: Clock;
@@ -125,7 +127,7 @@ class LiveRemote implements RemoteInside {
 			identity,
 			status,
 		});
-		const reads = new Reads(calls, (scope) => this.#link.granted(scope));
+		const reads = new Reads(calls, (scope) => this.#link.watches.granted(scope));
 		this.parts = { url, calls, reads, clock, random, page, identity, status, answerWithin, shared };
 		this.#link = new Link(this.parts);
 		this.#commits = new Commits(this.parts);
@@ -147,12 +149,12 @@ class LiveRemote implements RemoteInside {
 	async log(scope: ScopeId, after: Cursor, query: LogQuery): Promise<LogPage> {
 		const body = JSON.stringify({ s: scope, after, query });
 		const answer = await this.parts.calls.ask<LogResponse>("log", body);
-		this.#link.granted(scope);
+		this.#link.watches.granted(scope);
 		return decodeLogPage(answer);
 	}
 
 	async watch(scope: ScopeId, listener: (signal: Signal) => void, patient?: boolean): Promise<Unwatch> {
-		if (this.#link.isDenied(scope)) {
+		if (this.#link.watches.isDenied(scope)) {
 			// A stream is for all scopes: it is not opened anew for one that is still denied.
 			const answer = await (this.read([{ scope, keys: [] }])[0] as Promise<ReadAnswer | Failure>);
 			if ("failed" in answer)

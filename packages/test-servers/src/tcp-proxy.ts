@@ -15,6 +15,8 @@ interface Pair {
 export class TcpProxy {
 	/** Each piece is up to so many ms late; the order within a connection stays. */
 	delay = 0;
+	/** Whether connections are silent from their beginning: what is sent over them is swallowed. */
+	silent = false;
 	readonly #server: Server;
 	readonly #pairs = new Set<Pair>();
 
@@ -44,6 +46,12 @@ export class TcpProxy {
 		return struck.length;
 	}
 
+	/** What was silent is cut off, and what is opened from now on is not. */
+	mend(): void {
+		this.silent = false;
+		for (const pair of [...this.#pairs]) if (pair.silent) this.#part(pair, "cut");
+	}
+
 	/** Lets go of all connections and of the port. */
 	async close(): Promise<void> {
 		for (const pair of [...this.#pairs]) this.#part(pair, "cut");
@@ -59,7 +67,7 @@ export class TcpProxy {
 	}
 
 	#join(near: Socket, far: Socket): void {
-		const pair: Pair = { near, far, silent: false };
+		const pair: Pair = { near, far, silent: this.silent };
 		this.#pairs.add(pair);
 		const pass = (from: Socket, to: Socket): void => {
 			let last = Promise.resolve();
