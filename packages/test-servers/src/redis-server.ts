@@ -1,4 +1,5 @@
 /** A real Redis of a test's own: on a free port, in a temporary folder. */
+import { execFileSync } from "node:child_process";
 import { Redis } from "ioredis";
 import { freePort } from "./free-port.ts";
 import { requireProgram } from "./programs.ts";
@@ -6,6 +7,15 @@ import { ServerProcess } from "./server-process.ts";
 
 /** Options of a server that writes each command to disk before it answers. */
 export const durable = ["--appendfsync", "always"];
+
+/** Whether the server is this version or a later one; those that came of Redis (Redict, Valkey) count on from 7.2. */
+export function isRedisSince(version: "6.2" | "7.0"): boolean {
+	const said = execFileSync(requireProgram("redis-server"), ["--version"], { encoding: "utf8" });
+	const [, major, minor] = /v=(\d+)\.(\d+)/.exec(said) ?? [];
+	if (major === undefined) throw new Error(`the server does not say its version: ${said}`);
+	const [sinceMajor, sinceMinor] = version.split(".").map(Number) as [number, number];
+	return Number(major) > sinceMajor || (Number(major) === sinceMajor && Number(minor) >= sinceMinor);
+}
 
 /** A running server. */
 export class RedisServer {
@@ -18,9 +28,9 @@ export class RedisServer {
 		this.#options = options;
 	}
 
-	/** Starts a server, with an append-only file and more options of a `redis.conf`, as arguments. */
-	static async start(options: readonly string[] = []): Promise<RedisServer> {
-		const server = new RedisServer(await freePort(), options);
+	/** Starts a server, with an append-only file and more options of a `redis.conf`, as arguments; on any free port if none is given. */
+	static async start(options: readonly string[] = [], port?: number): Promise<RedisServer> {
+		const server = new RedisServer(port ?? (await freePort()), options);
 		await server.run();
 		return server;
 	}
