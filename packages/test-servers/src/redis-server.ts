@@ -1,21 +1,14 @@
 /** A real Redis of a test's own: on a free port, in a temporary folder. */
-import { execFileSync } from "node:child_process";
 import { Redis } from "ioredis";
 import { freePort } from "./free-port.ts";
-import { requireProgram } from "./programs.ts";
+import { isProgramSince, requireProgram } from "./programs.ts";
 import { ServerProcess } from "./server-process.ts";
 
 /** Options of a server that writes each command to disk before it answers. */
 export const durable = ["--appendfsync", "always"];
 
-/** Whether the server is this version or a later one; those that came of Redis (Redict, Valkey) count on from 7.2. */
-export function isRedisSince(version: "6.2" | "7.0"): boolean {
-	const said = execFileSync(requireProgram("redis-server"), ["--version"], { encoding: "utf8" });
-	const [, major, minor] = /v=(\d+)\.(\d+)/.exec(said) ?? [];
-	if (major === undefined) throw new Error(`the server does not say its version: ${said}`);
-	const [sinceMajor, sinceMinor] = version.split(".").map(Number) as [number, number];
-	return Number(major) > sinceMajor || (Number(major) === sinceMajor && Number(minor) >= sinceMinor);
-}
+/** Whether the server is this version or a later one; those that came of Redis (Redict, Valkey) count on from its 7.2. */
+export const isRedisSince = (version: "6.2" | "7.0"): boolean => isProgramSince("redis-server", version);
 
 /** A running server. */
 export class RedisServer {
