@@ -95,6 +95,8 @@ async function openPostgres(url: string, options: SqlOptions): Promise<Opened> {
 			client.on("error", () => {});
 			sockets.add(socketOf(client));
 		});
+		pool.on("acquire", (client) => sockets.lend(socketOf(client)));
+		pool.on("release", (_, client) => sockets.takeBack(socketOf(client)));
 		return pool;
 	};
 	const prepareTables = (pool: Pool): Promise<void> =>
@@ -136,9 +138,10 @@ async function openMysql(url: string, options: SqlOptions): Promise<Opened> {
 		enableKeepAlive: true,
 	});
 	const sockets = new Sockets();
-	pool.on("connection", (connection) =>
-		sockets.add((connection as unknown as { readonly stream: Socket }).stream),
-	);
+	const socketOfMysql = (connection: object): Socket => (connection as { readonly stream: Socket }).stream;
+	pool.on("connection", (connection) => sockets.add(socketOfMysql(connection)));
+	pool.on("acquire", (connection) => sockets.lend(socketOfMysql(connection)));
+	pool.on("release", (connection) => sockets.takeBack(socketOfMysql(connection)));
 	const db = new Kysely<unknown>({ dialect: new MysqlDialect({ pool }) });
 	const close = (): Promise<void> => new Promise((resolve) => pool.end(() => resolve()));
 	try {

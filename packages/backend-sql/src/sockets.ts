@@ -11,6 +11,7 @@ export const socketOf = (client: object): Socket =>
 /** The sockets of one pool. */
 export class Sockets {
 	readonly #open = new Set<Socket>();
+	readonly #used = new WeakSet<Socket>();
 	#isPatient = true;
 
 	/** Takes one that is open. */
@@ -19,13 +20,23 @@ export class Sockets {
 		socket.once("close", () => this.#open.delete(socket));
 		socket.setTimeout(silentFor);
 		socket.on("timeout", () => {
-			if (this.#isPatient) return;
+			if (this.#isPatient || !this.#used.has(socket)) return;
 			const error = new Error(`the database said nothing for ${silentFor} ms`);
 			socket.destroy(Object.assign(error, { code: "ETIMEDOUT" }));
 		});
 	}
 
-	/** The tables are there, which may take any time to make: from now on a silent connection is left, also an idle one. */
+	/** It is asked something, so it is not to be silent. */
+	lend(socket: Socket): void {
+		this.#used.add(socket);
+	}
+
+	/** All is answered. */
+	takeBack(socket: Socket): void {
+		this.#used.delete(socket);
+	}
+
+	/** The tables are there, which may take any time to make: from now on a silent connection is left. */
 	hurry(): void {
 		this.#isPatient = false;
 	}
