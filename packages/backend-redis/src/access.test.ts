@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { createStateManager } from "@holdfast/core";
 import { freePort } from "@holdfast/test-servers/free-port";
 import { isRedisSince, RedisServer } from "@holdfast/test-servers/redis-server";
@@ -88,6 +89,29 @@ test.skipIf(!isRedisSince("6.2"))(
 	async () => {
 		await expect(user().call("publish", "other", "x")).rejects.toThrow(isDenied);
 		await expect(user().call("subscribe", "other")).rejects.toThrow(isDenied);
+	},
+);
+
+test.skipIf(!isRedisSince("6.2"))(
+	"a watcher that loses its right to a channel does not connect in haste, and hears again when it has it (Redis 6.2 or newer)",
+	async () => {
+		const setUser = (...rules: string[]) => admin.call("ACL", "SETUSER", "watcher", ...rules);
+		await setUser("reset", "on", ">secret", ...userRules);
+		const manager = createStateManager({ backend: redis(url.replace("app:", "watcher:")) });
+		manager.on("error", () => {});
+		onTestFinished(async () => void (await manager.close()));
+		const heard = Promise.withResolvers<unknown>();
+		await manager.shared.subscribe("again", ({ value }) => heard.resolve(value)).ready;
+		const connections = async () =>
+			Number(/total_connections_received:(\d+)/.exec(await admin.info("stats"))?.[1]);
+		const before = await connections();
+		// Redis ends the connections of who has subscribed to what it may not any more.
+		await setUser("resetchannels");
+		await delay(3000);
+		expect((await connections()) - before).toBeLessThan(15);
+		await setUser(...userRules);
+		await manager.shared.set("again", 1);
+		expect(await heard.promise).toBe(1);
 	},
 );
 
