@@ -34,11 +34,7 @@ export class Channels {
 
 	/** Tells a channel's listeners what was published. */
 	hear(channel: string, message: string): void {
-		if (!this.has(channel)) return;
-		this.tell(
-			[channel],
-			message === "wake" ? { type: "wake" } : { type: "records", records: parseRecords(message) },
-		);
+		if (this.has(channel)) this.tell([channel], signalOf(message));
 	}
 
 	/** Tells all listeners of these channels. */
@@ -49,5 +45,15 @@ export class Channels {
 
 	clear(): void {
 		this.#listeners.clear();
+	}
+}
+
+/** What a message says. Others may publish anything there: what is no record is a hint to look at the log, which every push is at least. */
+function signalOf(message: string): Signal {
+	if (message === "wake") return { type: "wake" };
+	try {
+		return { type: "records", records: parseRecords(message) };
+	} catch {
+		return { type: "wake" };
 	}
 }

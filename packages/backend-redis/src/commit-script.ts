@@ -38,12 +38,27 @@ local function about_of(text, writer)
 end
 -- When the memory of a writer may go, by the server's clock.
 local function end_of(life) return tonumber(life) - math.floor(offset) + ${remembered} end
+-- A scope that is written to all the time keeps this hash: those whose time is over leave it, looked for when there are twice as many as were left.
+local function remember(W, name, text, last)
+  if call('HSET', W, name, text) == 1 then
+    local count = call('HLEN', W)
+    if count > 64 and count > (tonumber(call('HGET', W, '"most')) or 0) then
+      local all, gone = call('HGETALL', W), {}
+      for i = 1, #all, 2 do
+        local life = match(all[i + 1], '^%d+\\n(%d+)')
+        if life and end_of(life) < now - offset then gone[#gone + 1] = all[i] end
+      end
+      for i = 1, #gone, 1000 do call('HDEL', W, unpack(gone, i, math.min(i + 999, #gone))) end
+      call('HSET', W, '"most', 2 * (count - #gone))
+    end
+  end
+  call('PEXPIREAT', W, int(end_of(last)))
+end
 -- What is remembered of the last writer leaves the scope's hash: another takes its place, or the hash goes.
 local function bury(H, W, last_writer, life)
   local name, sequence, before = match(last_writer, '^(.*)\\n(%d+)\\n(%d+)$')
   local about, answer = unpack(call('HMGET', H, '"i', '"a'))
-  call('HSET', W, name, sequence .. '\\n' .. before .. '\\n' .. about .. '\\n' .. answer)
-  call('PEXPIREAT', W, int(end_of(max(tonumber(before), tonumber(life)))))
+  remember(W, name, sequence .. '\\n' .. before .. '\\n' .. about .. '\\n' .. answer, max(tonumber(before), tonumber(life)))
 end
 -- Appends records to the log of changes; answers how many came since it was cut to what is kept, which is not done at each commit.
 local function log(L, records, fresh, keep_text, is_same)
@@ -421,8 +436,7 @@ if count > 0 then
     if last_writer and not is_last then bury(H, W, last_writer, life) end
     call('HSET', H, '"w', writer .. '\\n' .. sequence .. '\\n' .. life, '"i', first, '"a', answer)
   else
-    call('HSET', W, writer, sequence .. '\\n' .. life .. '\\n' .. first .. '\\n' .. answer)
-    call('PEXPIREAT', W, int(end_of(life)))
+    remember(W, writer, sequence .. '\\n' .. life .. '\\n' .. first .. '\\n' .. answer, life)
   end
 end
 if ended then redis.pcall('PUBLISH', channel, 'wake') end

@@ -19,7 +19,8 @@ async function start() {
 	const replica = await RedisServer.start([
 		...[
 			"--replicaof",
-			`127.0.0.1 ${between.port}`,
+			"127.0.0.1",
+			String(between.port),
 			"--repl-diskless-sync-delay",
 			"0",
 			"--maxmemory-policy",

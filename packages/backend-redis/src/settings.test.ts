@@ -1,5 +1,5 @@
 import { createStateManager } from "@holdfast/core";
-import { RedisServer } from "@holdfast/test-servers/redis-server";
+import { isRedisSince, RedisServer } from "@holdfast/test-servers/redis-server";
 import { Redis } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";
 import { redis } from "./redis.js";
@@ -14,7 +14,8 @@ async function told(
 	onTestFinished(() => server.stop());
 	const admin = new Redis(server.url);
 	onTestFinished(() => admin.disconnect());
-	await admin.call("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", ...rules);
+	const channels = isRedisSince("6.2") ? ["&*"] : [];
+	await admin.call("ACL", "SETUSER", "app", "on", ">secret", "~*", ...channels, "+@all", ...rules);
 	const backend = redis(server.url.replace("//", "//app:secret@"));
 	const managers = [createStateManager({ backend }), createStateManager({ backend })];
 	const problems: string[] = [];

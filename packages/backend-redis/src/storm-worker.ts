@@ -53,15 +53,22 @@ async function storm({ url, worker, seconds }: StormOrder): Promise<StormReport>
 	const end = Promise.withResolvers<void>();
 	const ready = async (): Promise<void> => manager.ready().catch(ready);
 	await ready();
-	const watching = room.subscribe(
-		"log/**",
-		({ key, revision }) => {
-			told.push(`${revision} ${key}`);
-			if (key === "log/end") end.resolve();
-		},
-		{ onReset: () => told.push("reset") },
-	);
-	await watching.ready;
+	// Nobody writes before all are attached, which a loaded machine may not do in time.
+	const attach = async (): Promise<void> => {
+		const watching = room.subscribe(
+			"log/**",
+			({ key, revision }) => {
+				told.push(`${revision} ${key}`);
+				if (key === "log/end") end.resolve();
+			},
+			{ onReset: () => told.push("reset") },
+		);
+		await watching.ready.catch(() => {
+			watching.stop();
+			return attach();
+		});
+	};
+	await attach();
 	process.send?.("ready");
 	await new Promise<void>((resolve) => process.once("message", () => resolve()));
 

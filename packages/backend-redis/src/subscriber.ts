@@ -8,6 +8,10 @@ import { OneServer } from "./servers.js";
 
 const channelsAtOnce = 1000;
 
+/** How long a connection on which no channel can be had is left before another is made, in ms. */
+const pauseAfter = (failures: number): number =>
+	Math.min(5000, 50 * 2 ** failures) * (0.5 + Math.random() / 2);
+
 /** The subscriptions of one connection, which is its own to close. */
 export class Subscriber {
 	readonly #client: Redis;
@@ -15,6 +19,8 @@ export class Subscriber {
 	readonly #channels = new Channels();
 	readonly #beat: NodeJS.Timeout;
 	#lost = false;
+	#failures = 0;
+	#again: NodeJS.Timeout | undefined;
 
 	constructor(client: Redis, limits: LinkLimits) {
 		this.#client = client;
@@ -46,6 +52,7 @@ export class Subscriber {
 	/** Ends the connection. */
 	close(): void {
 		clearInterval(this.#beat);
+		clearTimeout(this.#again);
 		this.#channels.clear();
 		this.#link.close();
 		hangUp(this.#client);
@@ -53,6 +60,8 @@ export class Subscriber {
 
 	/** After a loss: what was published meanwhile is in the log, and who watches looks there. */
 	async #resume(): Promise<void> {
+		// It was meant for the connection before this one.
+		clearTimeout(this.#again);
 		if (!this.#lost) return;
 		this.#lost = false;
 		const channels = this.#channels.names;
@@ -61,11 +70,12 @@ export class Subscriber {
 			asks.push({ command: "subscribe", args: channels.slice(i, i + channelsAtOnce) });
 		try {
 			await Promise.all(this.#link.run(asks));
+			this.#failures = 0;
 			this.#channels.tell(this.#channels.names, { type: "wake" });
 		} catch {
-			// A connection that can't be subscribed on is of no use: another one is tried.
+			// A connection that can't be subscribed on is of no use: another one is tried, though not in haste, since it may be the user's rights.
 			this.#lost = true;
-			this.#client.disconnect(true);
+			this.#again = setTimeout(() => this.#client.disconnect(true), pauseAfter(this.#failures++)).unref();
 		}
 	}
 }

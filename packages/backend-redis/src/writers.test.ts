@@ -82,3 +82,23 @@ test("a scope that ends by its deadline, or holds nothing any more, leaves what 
 	expect(left).toBeLessThan(120_000);
 	admin.disconnect();
 });
+
+test("a scope that new writers write to all the time forgets those whose time is over, and no other", async () => {
+	const admin = new Redis(server.url);
+	await admin.flushall();
+	const clients = () => Array.from({ length: 200 }, () => new Client(store, "writers/room/busy"));
+	for (let round = 0; round < 5; round++) {
+		offset += 300_000;
+		for (const client of clients()) await client.commit({ do: [put("n", round)] });
+	}
+	const [writers] = await admin.keys("*:w:*");
+	expect(await admin.hlen(writers as string)).toBeLessThan(500);
+	admin.disconnect();
+
+	const sent = [];
+	for (const client of clients()) {
+		const batch = await client.batch([{ do: [put("m", 1)] }]);
+		sent.push({ client, batch, answer: await client.send(batch) });
+	}
+	for (const { client, batch, answer } of sent) expect(await client.send(batch)).toEqual(answer);
+});

@@ -148,11 +148,12 @@ export class SqlBackend implements Backend {
 	async close({ timeout = 5000 }: { readonly timeout?: number } = {}): Promise<void> {
 		if (this.#closed) return;
 		this.#closed = true;
+		let running: Running | undefined;
 		const end = async (): Promise<void> => {
-			const running = this.#running ?? (await this.#opening);
+			running = this.#running ?? (await this.#opening);
 			this.#running = undefined;
 			running?.hub.close();
-			await running?.listener?.close();
+			running?.listener?.close();
 			await running?.store.close();
 		};
 		let timer: ReturnType<typeof setTimeout> | undefined;
@@ -161,6 +162,7 @@ export class SqlBackend implements Backend {
 		});
 		await Promise.race([end().catch(() => {}), late]);
 		clearTimeout(timer);
+		running?.sockets?.hangUp();
 	}
 
 	#tellProblem(problem: string): void {

@@ -1,4 +1,5 @@
 /** A database, opened by its URL, by Kysely or by a dialect. */
+import type { Socket } from "node:net";
 import { HoldfastError } from "@holdfast/core";
 import { CompiledQuery, type Dialect, Kysely, MysqlDialect, PostgresDialect, SqliteDialect } from "kysely";
 import type { Pool } from "pg";
@@ -14,6 +15,7 @@ import { markedPostgresEngine, postgresEngine } from "./postgres-engine.js";
 import { Listener } from "./postgres-listener.js";
 import { PostgresStore } from "./postgres-store.js";
 import { secureRows } from "./row-level-security.js";
+import { Sockets, socketOf } from "./sockets.js";
 import { sqliteEngine } from "./sqlite-engine.js";
 import { KyselyStore, type Store } from "./store.js";
 
@@ -22,6 +24,8 @@ export interface Opened {
 	readonly store: Store;
 	/** Hears and sends hints, where the database can carry them. */
 	readonly listener?: Listener;
+	/** The connections that are the backend's own. */
+	readonly sockets?: Sockets;
 }
 
 async function prepare(db: Kysely<unknown>, language: Language, options: SqlOptions): Promise<void> {
@@ -68,9 +72,13 @@ async function openFile(file: string, options: SqlOptions): Promise<Opened> {
 const refusesOptions = (error: unknown): boolean =>
 	/unsupported startup parameter/i.test(error instanceof Error ? error.message : "");
 
+// How long the connection that listens may take to be made and to answer, in ms; what it hears then comes when it comes.
+const listeningWithin = { connectionTimeoutMillis: 5000, query_timeout: 5000 };
+
 async function openPostgres(url: string, options: SqlOptions): Promise<Opened> {
 	const language = languageOf(postgresEngine, options);
 	const pg = await loadPg();
+	const sockets = new Sockets();
 	const connect = (settings: string | undefined): Pool => {
 		const pool = new pg.Pool({
 			connectionString: url,
@@ -83,7 +91,12 @@ async function openPostgres(url: string, options: SqlOptions): Promise<Opened> {
 		});
 		// Without a listener a connection that breaks would end the process, in the pool or out of it.
 		pool.on("error", () => {});
-		pool.on("connect", (client) => client.on("error", () => {}));
+		pool.on("connect", (client) => {
+			client.on("error", () => {});
+			sockets.add(socketOf(client));
+		});
+		pool.on("acquire", (client) => sockets.lend(socketOf(client)));
+		pool.on("release", (_, client) => sockets.takeBack(socketOf(client)));
 		return pool;
 	};
 	const prepareTables = (pool: Pool): Promise<void> =>
@@ -104,10 +117,13 @@ async function openPostgres(url: string, options: SqlOptions): Promise<Opened> {
 		await pool.end().catch(() => {});
 		throw error;
 	}
+	sockets.hurry();
 	const channel = `${options.schema ?? ""}.${options.prefix ?? "holdfast_"}`;
+	const listening = { connectionString: url, keepAlive: true, ...listeningWithin };
 	return {
 		store: new PostgresStore(pool, language, prepares),
-		listener: new Listener(() => new pg.Client({ connectionString: url, keepAlive: true }), pool, channel),
+		listener: new Listener(() => new pg.Client(listening), pool, channel),
+		sockets,
 	};
 }
 
@@ -121,6 +137,11 @@ async function openMysql(url: string, options: SqlOptions): Promise<Opened> {
 		charset: "utf8mb4",
 		enableKeepAlive: true,
 	});
+	const sockets = new Sockets();
+	const socketOfMysql = (connection: object): Socket => (connection as { readonly stream: Socket }).stream;
+	pool.on("connection", (connection) => sockets.add(socketOfMysql(connection)));
+	pool.on("acquire", (connection) => sockets.lend(socketOfMysql(connection)));
+	pool.on("release", (connection) => sockets.takeBack(socketOfMysql(connection)));
 	const db = new Kysely<unknown>({ dialect: new MysqlDialect({ pool }) });
 	const close = (): Promise<void> => new Promise((resolve) => pool.end(() => resolve()));
 	try {
@@ -129,7 +150,8 @@ async function openMysql(url: string, options: SqlOptions): Promise<Opened> {
 		await close();
 		throw error;
 	}
-	return { store: new KyselyStore(db, language, close) };
+	sockets.hurry();
+	return { store: new KyselyStore(db, language, close), sockets };
 }
 
 /** An opening whose errors are typed. */

@@ -1,10 +1,32 @@
 /** Postgres behind a PgBouncer, in the modes and settings that hosts run it in. */
 import { createStateManager } from "@holdfast/core";
-import { hasPgbouncer, Pgbouncer, type PoolMode } from "@holdfast/test-servers/pgbouncer";
+import {
+	canPgbouncerPrepare,
+	hasPgbouncer,
+	Pgbouncer,
+	type PoolMode,
+} from "@holdfast/test-servers/pgbouncer";
 import { hasPostgres, PostgresServer } from "@holdfast/test-servers/postgres-server";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { SqlOptions } from "./options.js";
 import { sql } from "./sql.js";
+
+const ignored = { ignore_startup_parameters: "options" };
+
+const kinds: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
+	["refused", {}],
+	["ignored", ignored],
+	...(canPgbouncerPrepare()
+		? ([
+				["ignored, and what is prepared is lost", { ...ignored, max_prepared_statements: "0" }],
+				["ignored, and what is prepared is handed on", { ...ignored, max_prepared_statements: "200" }],
+				[
+					"ignored, and most of what is prepared has to be again",
+					{ ...ignored, max_prepared_statements: "2" },
+				],
+			] as const)
+		: []),
+];
 
 describe.skipIf(!hasPostgres() || !hasPgbouncer())("PgBouncer", { timeout: 60_000 }, () => {
 	let server: PostgresServer;
@@ -54,25 +76,25 @@ describe.skipIf(!hasPostgres() || !hasPgbouncer())("PgBouncer", { timeout: 60_00
 		expect(told).toEqual([]);
 	});
 
-	test.each([
-		["refused", {}],
-		["ignored", { ignore_startup_parameters: "options" }],
-	])("few connections serve many clients, though the session's options are %s", async (_, settings) => {
-		const { url } = await pool("transaction", { ...settings, default_pool_size: "3" });
-		const scopes = Array.from({ length: 4 }, () => manage(url).manager.shared);
-		const turns = 20;
-		const first = scopes[0] as (typeof scopes)[0];
-		await first.set("added", 0);
-		await first.set("locked", 0);
-		const addLocked = (shared: typeof first) =>
-			shared.lock("l", async () => shared.set("locked", Number(await shared.get("locked")) + 1));
-		await Promise.all(
-			scopes.map(async (shared) => {
-				for (let turn = 0; turn < turns; turn++)
-					await Promise.all([shared.increment("added"), shared.get("added"), addLocked(shared)]);
-			}),
-		);
-		expect(await first.get("added")).toBe(4 * turns);
-		expect(await first.get("locked")).toBe(4 * turns);
-	});
+	test.each(kinds)(
+		"few connections serve many clients, though the session's options are %s",
+		async (_, settings) => {
+			const { url } = await pool("transaction", { ...settings, default_pool_size: "3" });
+			const scopes = Array.from({ length: 4 }, () => manage(url).manager.shared);
+			const turns = 20;
+			const first = scopes[0] as (typeof scopes)[0];
+			await first.set("added", 0);
+			await first.set("locked", 0);
+			const addLocked = (shared: typeof first) =>
+				shared.lock("l", async () => shared.set("locked", Number(await shared.get("locked")) + 1));
+			await Promise.all(
+				scopes.map(async (shared) => {
+					for (let turn = 0; turn < turns; turn++)
+						await Promise.all([shared.increment("added"), shared.get("added"), addLocked(shared)]);
+				}),
+			);
+			expect(await first.get("added")).toBe(4 * turns);
+			expect(await first.get("locked")).toBe(4 * turns);
+		},
+	);
 });

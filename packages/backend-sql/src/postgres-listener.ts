@@ -2,6 +2,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import type { ScopeId } from "@holdfast/core";
 import type { Pool } from "pg";
+import { socketOf } from "./sockets.js";
 import type { Statement } from "./statement.js";
 
 /** As much of node-postgres' client as is needed. */
@@ -28,6 +29,12 @@ const payloadBytes = 7500;
 /** How long a hint to ourselves may take before the connection counts as deaf, and how often it is tried, in ms. */
 const deafAfter = 2000;
 const beatEvery = 15_000;
+
+/** Says goodbye, and does not wait for the other end: it may be gone. */
+function part(client: Client): void {
+	client.end().catch(() => {});
+	socketOf(client).destroySoon();
+}
 
 class Deaf extends Error {}
 
@@ -73,12 +80,12 @@ export class Listener {
 		this.#pool.query(text, [...values]).catch(() => {});
 	}
 
-	async close(): Promise<void> {
+	close(): void {
 		this.#closed = true;
 		clearTimeout(this.#timer);
 		const client = this.#client;
 		this.#client = undefined;
-		await client?.end().catch(() => {});
+		if (client !== undefined) part(client);
 	}
 
 	async #open(): Promise<void> {
@@ -88,7 +95,7 @@ export class Listener {
 			if (this.#client !== client) return;
 			this.#client = undefined;
 			this.#heard?.listening(false);
-			void client.end().catch(() => {});
+			part(client);
 			this.#again();
 		};
 		client.on("error", lost);

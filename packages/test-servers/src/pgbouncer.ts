@@ -4,11 +4,14 @@ import { join } from "node:path";
 import pg from "pg";
 import { freePort } from "./free-port.ts";
 import type { PostgresServer } from "./postgres-server.ts";
-import { programPath, requireProgram } from "./programs.ts";
+import { isProgramSince, programPath, requireProgram } from "./programs.ts";
 import { ServerProcess } from "./server-process.ts";
 
 /** Whether PgBouncer is installed; where all must be tested its absence is an error. */
 export const hasPgbouncer = (): boolean => programPath("pgbouncer") !== undefined;
+
+/** Whether it hands on what clients prepare when they share connections, if it is told of how many statements (`max_prepared_statements`). */
+export const canPgbouncerPrepare = (): boolean => hasPgbouncer() && isProgramSince("pgbouncer", "1.21");
 
 /** For how long a client keeps a connection to the server. */
 export type PoolMode = "session" | "transaction";

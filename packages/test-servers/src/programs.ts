@@ -1,4 +1,5 @@
 /** The programs that tests need beside npm's packages, and where they are. */
+import { execFileSync } from "node:child_process";
 import { accessSync, constants, globSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
@@ -45,6 +46,7 @@ export const programs = {
 		neededBy: "the tests of the SQL backend",
 		packages: ["pgbouncer"],
 		candidates: ["pgbouncer", "/usr/sbin/pgbouncer"],
+		variable: "HOLDFAST_PGBOUNCER",
 	},
 	mariadb: {
 		neededBy: "the tests of the SQL backend",
@@ -71,6 +73,17 @@ export function programPath(name: ProgramName): string | undefined {
 	const path = findProgram(name);
 	if (path === undefined && process.env.CI === "true") throw new Error(missing(name));
 	return path;
+}
+
+/** Whether a program is this version, such as `7.0`, or a later one, by what it says itself. */
+export function isProgramSince(name: ProgramName, since: string): boolean {
+	const said = execFileSync(requireProgram(name), ["--version"], { encoding: "utf8" });
+	const parts = (version: string): number[] => /(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number) ?? [];
+	const [major, minor] = parts(said);
+	const [sinceMajor, sinceMinor] = parts(since);
+	if (major === undefined || minor === undefined || sinceMajor === undefined || sinceMinor === undefined)
+		throw new Error(`no version of ${name} to compare with ${since}: ${said}`);
+	return major > sinceMajor || (major === sinceMajor && minor >= sinceMinor);
 }
 
 /** Where a program is; throws what to install if it is missing. */

@@ -1,9 +1,12 @@
 /** A real Redis Cluster of a test's own: three primaries, each with a replica if asked. */
 import { setTimeout as delay } from "node:timers/promises";
-import { freePort } from "./free-port.ts";
+import { freePair } from "./free-port.ts";
 import { RedisServer } from "./redis-server.ts";
 
 const slotCount = 16_384;
+
+// How far above its port a server has its bus.
+const busDistance = 10_000;
 
 /** How a cluster is started. */
 export interface ClusterSettings {
@@ -50,16 +53,15 @@ export class RedisCluster {
 		const buses: number[] = [];
 		const tlsPorts: number[] = [];
 		for (let i = 0; i < count; i++) {
-			const bus = await freePort();
-			buses.push(bus);
+			const port = await freePair(busDistance);
 			const secure = [];
 			if (tls !== undefined) {
 				const { certificate, key } = tls;
-				const port = await freePort();
-				tlsPorts.push(port);
+				const tlsPort = await freePair(busDistance);
+				tlsPorts.push(tlsPort);
 				secure.push(
 					"--tls-port",
-					String(port),
+					String(tlsPort),
 					"--tls-cluster",
 					"yes",
 					"--tls-auth-clients",
@@ -69,13 +71,18 @@ export class RedisCluster {
 				);
 				secure.push("--tls-cert-file", certificate, "--tls-ca-cert-file", certificate);
 			}
+			buses.push((tlsPorts[i] ?? port) + busDistance);
 			servers.push(
-				await RedisServer.start([
-					...["--cluster-enabled", "yes", "--cluster-port", String(bus)],
-					...["--cluster-node-timeout", String(nodeTimeout), "--cluster-replica-validity-factor", "0"],
-					...["--cluster-allow-replica-migration", "no", "--repl-diskless-sync-delay", "0"],
-					...[...secure, ...options],
-				]),
+				await RedisServer.start(
+					[
+						...["--cluster-enabled", "yes", "--cluster-node-timeout", String(nodeTimeout)],
+						// A replica stays with its primary, and takes over however old its data are.
+						...["--cluster-migration-barrier", "100", "--cluster-replica-validity-factor", "0"],
+						...["--repl-diskless-sync-delay", "0"],
+						...[...secure, ...options],
+					],
+					port,
+				),
 			);
 		}
 		const cluster = new RedisCluster(servers, tlsPorts);
@@ -85,7 +92,12 @@ export class RedisCluster {
 				number,
 				number,
 			];
-			if (i < 3) await server.ask("cluster", "addslotsrange", first, after - 1);
+			if (i < 3)
+				await server.ask(
+					"cluster",
+					"addslots",
+					...Array.from({ length: after - first }, (_, n) => first + n),
+				);
 			if (i > 0) await servers[0]?.ask("cluster", "meet", "127.0.0.1", server.port, buses[i] as number);
 		}
 		await cluster.until((info) => info.includes(`cluster_known_nodes:${count}`));

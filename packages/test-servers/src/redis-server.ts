@@ -1,11 +1,14 @@
 /** A real Redis of a test's own: on a free port, in a temporary folder. */
 import { Redis } from "ioredis";
 import { freePort } from "./free-port.ts";
-import { requireProgram } from "./programs.ts";
+import { isProgramSince, requireProgram } from "./programs.ts";
 import { ServerProcess } from "./server-process.ts";
 
 /** Options of a server that writes each command to disk before it answers. */
 export const durable = ["--appendfsync", "always"];
+
+/** Whether the server is this version or a later one; those that came of Redis (Redict, Valkey) count on from its 7.2. */
+export const isRedisSince = (version: "6.2" | "7.0"): boolean => isProgramSince("redis-server", version);
 
 /** A running server. */
 export class RedisServer {
@@ -18,9 +21,9 @@ export class RedisServer {
 		this.#options = options;
 	}
 
-	/** Starts a server, with an append-only file and more options of a `redis.conf`, as arguments. */
-	static async start(options: readonly string[] = []): Promise<RedisServer> {
-		const server = new RedisServer(await freePort(), options);
+	/** Starts a server, with an append-only file and more options of a `redis.conf`, as arguments; on any free port if none is given. */
+	static async start(options: readonly string[] = [], port?: number): Promise<RedisServer> {
+		const server = new RedisServer(port ?? (await freePort()), options);
 		await server.run();
 		return server;
 	}
