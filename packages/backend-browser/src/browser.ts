@@ -90,7 +90,11 @@ function indexedDbOptions(name: string, clock: Clock, options: BrowserOptions): 
 	return {
 		traits: { reach: "device", durable: true },
 		clock,
-		open: (events) => ({ rows: new Database({ name, durability, patience, ...events }), channel }),
+		open: (events) => ({
+			rows: new Database({ name, durability, patience, ...events }),
+			channel,
+			hasPresence: true,
+		}),
 	};
 }
 

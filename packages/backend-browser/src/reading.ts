@@ -14,6 +14,7 @@ import {
 	type ScopePage,
 	type ScopeRange,
 } from "@holdfast/core";
+import type { CachedScope } from "./cached-scope.js";
 import type { Parts } from "./commit.js";
 import { type LogRow, parseRecords } from "./records.js";
 import { logs } from "./retention.js";
@@ -37,21 +38,49 @@ function counted(row: ScopeRow, clock: Parts["clock"]) {
 
 /** Answers reads, all of one instant. */
 export function* readEntries(parts: Parts, asks: readonly ReadAsk[]): Steps<readonly ReadAnswer[]> {
-	const { cache, clock } = parts;
+	const { cache, clock, era } = parts;
 	const rows = yield asks.map(({ scope }): Ask => ({ key: ["m", scope] }));
 	const answers: ReadAnswer[] = [];
 	for (const [i, { scope, keys }] of asks.entries()) {
-		const { row, now } = counted((rows[i] as ScopeRow | undefined) ?? blankRow(scope), clock);
-		const { head, next } = row;
+		const found = (rows[i] as ScopeRow | undefined) ?? blankRow(scope);
+		const { row, now } = counted(found, clock);
+		cache.meet(found);
 		// Who asks for the head alone needs nothing in memory.
-		const state = keys.length > 0 && head > 0 ? yield* cache.current(row) : undefined;
-		const entries = keys.map((key): Entry | null => {
-			const entry = state?.get(key);
-			return entry !== undefined && isLive(entry, now) ? entry : null;
-		});
-		answers.push({ head, now, next, entries });
+		const state = keys.length > 0 && row.head > 0 ? yield* cache.current(row) : undefined;
+		if (state !== undefined) state.era = era;
+		answers.push(shown(row, state, keys, now));
 	}
 	return answers;
+}
+
+/** Answers reads by what this tab knows, if it is alone and knows it all. Who asks for the head alone asks the store. */
+export function readKnown(
+	{ cache, clock, era }: Pick<Parts, "cache" | "clock" | "era">,
+	asks: readonly ReadAsk[],
+): ReadAnswer[] | undefined {
+	const answers: ReadAnswer[] = [];
+	for (const { scope, keys } of asks) {
+		const state = cache.get(scope);
+		if (era === undefined || keys.length === 0 || state?.row === undefined || state.era !== era)
+			return undefined;
+		const { row, now } = counted(state.row, clock);
+		answers.push(shown(row, row.head > 0 ? state : undefined, keys, now));
+	}
+	return answers;
+}
+
+/** What is shown of a scope. */
+function shown(
+	{ head, next }: ScopeRow,
+	state: CachedScope | undefined,
+	keys: readonly string[],
+	now: number,
+): ReadAnswer {
+	const entries = keys.map((key): Entry | null => {
+		const entry = state?.get(key);
+		return entry !== undefined && isLive(entry, now) ? entry : null;
+	});
+	return { head, now, next, entries };
 }
 
 /** A page of a scope's entries. */

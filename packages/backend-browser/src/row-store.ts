@@ -22,8 +22,17 @@ export interface RowRange {
 	readonly newest?: boolean;
 }
 
+/** A row that is asked for though it is known: where reading takes time, work goes on with it, and is undone if it turns out to be another. */
+export interface Assumed {
+	readonly row: object;
+	/** Whether it is the one that was found. */
+	holds(found: unknown): boolean;
+}
+
 /** What a transaction asks for: a row, or several. */
-export type Ask = { readonly key: RowKey } | { readonly range: RowRange };
+export type Ask =
+	| { readonly key: RowKey; readonly assumed?: Assumed | undefined }
+	| { readonly range: RowRange };
 
 /**
  * A transaction's work: it yields what it asks for and is given the rows (`undefined` where there is none). It first asks and then
@@ -38,8 +47,12 @@ export interface Writes {
 	deleteAll(range: Required<Pick<RowRange, "table" | "scope">> & Pick<RowRange, "upTo">): void;
 }
 
-/** Work on rows, that may be done again. */
-export type Work<T> = (writes: Writes) => Steps<T>;
+/**
+ * Work on rows, that may be done again.
+ *
+ * @param isMistaken - whether what it assumed was wrong; what it assumes now is not believed.
+ */
+export type Work<T> = (writes: Writes, isMistaken?: boolean) => Steps<T>;
 
 /** A place for rows. */
 export interface RowStore {
