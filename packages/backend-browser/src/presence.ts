@@ -13,7 +13,7 @@ const lease = 250;
 const margin = 250;
 
 /** How long a tab that is not alone does not look again, in ms. */
-const pause = 2000;
+const pause = 500;
 
 /** What tabs tell one another about it. */
 export type PresenceMessage =
