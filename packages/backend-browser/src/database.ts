@@ -97,11 +97,10 @@ export class Database implements RowStore {
 			try {
 				return await this.#drive(transaction, work, isMistaken);
 			} catch (error) {
-				const cause = error instanceof StoreFailure && error.cause;
-				if (cause === mistaken) isMistaken = true;
+				isMistaken = error === mistaken;
 				// Aborted because the connection was taken away: nothing was written.
-				if (tried < tries && (cause === cutOff || cause === mistaken)) continue;
-				throw error;
+				const isCutOff = error instanceof StoreFailure && error.cause === cutOff;
+				if (!isMistaken && (tried === tries || !isCutOff)) throw error;
 			}
 		}
 	}
@@ -174,15 +173,10 @@ export class Database implements RowStore {
 				// It has ended.
 			}
 			const cause = failure ?? transaction.error ?? error;
-			throw cause === mistaken
-				? new StoreFailure(
-						"unavailable",
-						"the browser's storage holds something else than it was told",
-						mistaken,
-					)
-				: cause === cutOff || isAbort(cause)
-					? new StoreFailure("unavailable", "the connection to the browser's storage was closed", cutOff)
-					: failureOf(cause);
+			if (cause === mistaken) throw cause;
+			throw cause === cutOff || isAbort(cause)
+				? new StoreFailure("unavailable", "the connection to the browser's storage was closed", cutOff)
+				: failureOf(cause);
 		} finally {
 			this.#running.delete(running);
 		}

@@ -128,6 +128,35 @@ describe("presence", () => {
 		expect(crowd.eras).toBeGreaterThan(3);
 	});
 
+	test("what a tab saw before another one came counts no more, though it is told later", async () => {
+		const crowd = new Crowd();
+		const [first, second] = [crowd.add(true), crowd.add(true)];
+		await crowd.enter(first);
+		await vi.waitUntil(() => first.alone, patience);
+		const { query } = LockManager.prototype;
+		onTestFinished(() => {
+			LockManager.prototype.query = query;
+		});
+		const told = Promise.withResolvers<void>();
+		let isSeen = false;
+		LockManager.prototype.query = async function () {
+			LockManager.prototype.query = query;
+			const found = await query.call(this);
+			isSeen = true;
+			await told.promise;
+			return found;
+		};
+		await vi.waitUntil(() => {
+			void first.alone;
+			return isSeen;
+		}, patience);
+		await crowd.enter(second);
+		told.resolve();
+		await turn();
+		crowd.check();
+		expect(first.alone).toBeUndefined();
+	});
+
 	test("who leaves before it is in is not there", async () => {
 		const crowd = new Crowd();
 		const [first, second] = [crowd.add(true), crowd.add(true)];

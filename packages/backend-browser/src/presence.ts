@@ -22,17 +22,13 @@ export type PresenceMessage =
 	/** One of them does not. */
 	| { readonly yielded: string; readonly to: string };
 
-interface Visit {
-	/** Lets go of the lock. */
-	leave(): void;
-}
-
 /** This tab among those that use a store. */
 export class Presence {
 	readonly #id = crypto.randomUUID();
 	readonly #name: string;
 	readonly #tell: (message: PresenceMessage) => void;
-	#visit: Visit | undefined;
+	/** Lets go of the lock; another one each time that it comes. */
+	#leave: (() => void) | undefined;
 	#entering: Promise<void> | undefined;
 	#isHere = false;
 	#until = 0;
@@ -70,8 +66,8 @@ export class Presence {
 
 	/** Goes: others may be alone from now on. */
 	leave(): void {
-		this.#visit?.leave();
-		this.#visit = undefined;
+		this.#leave?.();
+		this.#leave = undefined;
 		this.#entering = undefined;
 		this.#isHere = false;
 		this.#until = 0;
@@ -89,22 +85,21 @@ export class Presence {
 
 	async #enter(): Promise<void> {
 		const { promise: left, resolve: leave } = Promise.withResolvers<void>();
-		const visit = { leave };
-		this.#visit = visit;
-		// Only a secure context has locks: without them nobody of this origin has, and nobody believes to be alone.
-		const locks = globalThis.navigator?.locks as LockManager | undefined;
+		this.#leave = leave;
 		const { promise: held, resolve } = Promise.withResolvers<boolean>();
-		if (locks === undefined) resolve(false);
-		else
-			locks
-				.request(this.#id + this.#name, () => {
-					resolve(true);
-					return left;
-				})
-				.catch(() => resolve(false));
+		const hold = (): Promise<void> => {
+			resolve(true);
+			return left;
+		};
+		try {
+			void navigator.locks.request(this.#id + this.#name, hold).catch(() => resolve(false));
+		} catch {
+			// Only a secure context has locks: without them nobody of this origin has, and nobody believes to be alone.
+			resolve(false);
+		}
 		if (await held) await this.#announce(await this.#look());
 		else this.#lookAt = Number.POSITIVE_INFINITY;
-		if (this.#visit === visit) this.#isHere = true;
+		if (this.#leave === leave) this.#isHere = true;
 	}
 
 	/** Waits until none of those who were there when it came believes to be alone. */
@@ -127,7 +122,7 @@ export class Presence {
 	/** Looks who else is there; `undefined`: there is no telling. */
 	async #look(): Promise<ReadonlySet<string> | undefined> {
 		this.#isLooking = true;
-		const visit = this.#visit;
+		const leave = this.#leave;
 		const yields = this.#yields;
 		const asked = performance.now();
 		const found = await navigator.locks.query().catch(() => undefined);
@@ -141,7 +136,7 @@ export class Presence {
 				name.slice(length) === this.#name ? [name.slice(0, length)] : [],
 			),
 		);
-		const isHere = present.delete(this.#id) && this.#visit === visit;
+		const isHere = present.delete(this.#id) && this.#leave === leave;
 		if (isHere && present.size === 0 && this.#yields === yields) {
 			// Who came after the last look can have done something only after that lease, so until then nobody did.
 			if (now > this.#until) this.#era = {};

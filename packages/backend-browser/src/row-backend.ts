@@ -172,12 +172,13 @@ export class RowBackend implements Backend {
 		);
 	}
 
-	#opened(): Soon<Place> {
+	/** Who only reads need not wait until others know that it is there. */
+	#opened(mode?: IDBTransactionMode): Soon<Place> {
 		if (this.#closed) throw new StoreFailure("closed", "the backend was closed: make a new one");
 		this.#place ??= this.#open();
 		// What a page does while it is left has no time to wait.
 		const entering = this.#away === undefined ? this.#presence?.enter() : undefined;
-		return entering === undefined ? this.#place : entering.then(() => this.#opened());
+		return entering === undefined || mode === "readonly" ? this.#place : entering.then(() => this.#opened());
 	}
 
 	#open(): Soon<Place> {
@@ -231,7 +232,7 @@ export class RowBackend implements Backend {
 			return rows.run(mode, work);
 		};
 		try {
-			const place = this.#opened();
+			const place = this.#opened(mode);
 			const answer = place instanceof Promise ? place.then(run) : run(place);
 			return answer instanceof Promise ? answer.catch(failed) : answer;
 		} catch (error) {
