@@ -146,7 +146,10 @@ export class Database implements RowStore {
 			let checked: Promise<unknown> | undefined;
 			let step = steps.next();
 			while (step.done !== true) {
-				const assumed = assumes ? step.value.flatMap((ask) => ("key" in ask && ask.assumed) || []) : [];
+				const assumed =
+					assumes && checked === undefined
+						? step.value.flatMap((ask) => ("key" in ask && ask.assumed) || [])
+						: [];
 				const answers = step.value.map((ask) => answer(store, ask));
 				if (assumed.length < answers.length) step = steps.next(await unlessEnded(Promise.all(answers)));
 				else {

@@ -83,6 +83,8 @@ export class RowBackend implements Backend {
 	#presence: Presence | undefined;
 	/** While the page is away: when it is back. */
 	#away: PromiseWithResolvers<void> | undefined;
+	/** How many calls that write are not answered: who reads after them waits for them. */
+	#writing = 0;
 	#closed = false;
 	#isBlocked = false;
 	#isPersisted = false;
@@ -103,7 +105,7 @@ export class RowBackend implements Backend {
 	}
 
 	read(asks: readonly ReadAsk[]): Soon<ReadAnswer | Failure>[] {
-		const era = this.#closed ? undefined : this.#presence?.alone;
+		const era = this.#closed || this.#writing > 0 ? undefined : this.#presence?.alone;
 		const known = readKnown({ cache: this.#cache, clock: this.#clock, era }, asks);
 		if (known !== undefined) return known;
 		const answers = this.#attempt<readonly (ReadAnswer | Failure)[]>(
@@ -172,13 +174,14 @@ export class RowBackend implements Backend {
 		);
 	}
 
-	/** Who only reads need not wait until others know that it is there. */
+	/** Who only reads need not wait until others know that it is there, unless it wrote before. */
 	#opened(mode?: IDBTransactionMode): Soon<Place> {
 		if (this.#closed) throw new StoreFailure("closed", "the backend was closed: make a new one");
 		this.#place ??= this.#open();
 		// What a page does while it is left has no time to wait.
 		const entering = this.#away === undefined ? this.#presence?.enter() : undefined;
-		return entering === undefined || mode === "readonly" ? this.#place : entering.then(() => this.#opened());
+		if (entering === undefined || (mode === "readonly" && this.#writing === 0)) return this.#place;
+		return entering.then(() => this.#opened());
 	}
 
 	#open(): Soon<Place> {
@@ -234,7 +237,13 @@ export class RowBackend implements Backend {
 		try {
 			const place = this.#opened(mode);
 			const answer = place instanceof Promise ? place.then(run) : run(place);
-			return answer instanceof Promise ? answer.catch(failed) : answer;
+			if (!(answer instanceof Promise)) return answer;
+			if (mode === "readonly") return answer.catch(failed);
+			this.#writing++;
+			const answered = (): void => {
+				this.#writing--;
+			};
+			return answer.finally(answered).catch(failed);
 		} catch (error) {
 			return failed(error);
 		}
