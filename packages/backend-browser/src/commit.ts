@@ -7,7 +7,6 @@ import {
 	type Failure,
 	judgeWriter,
 	type LogRecord,
-	type ScopeId,
 	type WriterMemory,
 } from "@holdfast/core";
 import type { CachedScope } from "./cached-scope.js";
@@ -21,7 +20,7 @@ import {
 	parseAnswer,
 	type WriterNote,
 } from "./records.js";
-import type { Ask, Assumed, Steps, Writes } from "./row-store.js";
+import type { Ask, Steps, Writes } from "./row-store.js";
 import type { ScopeCache } from "./scope-cache.js";
 import {
 	blankRow,
@@ -74,7 +73,7 @@ export function* commitBatches(
 	const { cache, clock, era } = parts;
 	const scopes = [...new Set(batches.map(({ scope }) => scope))];
 	const answers = yield scopes.map(
-		(scope): Ask => ({ key: ["m", scope], assumed: era && assumed(cache, scope) }),
+		(scope): Ask => ({ key: ["m", scope], assumed: era && cache.get(scope)?.row }),
 	);
 	const rows = new Map(
 		scopes.map((scope, i) => [scope, (answers[i] as ScopeRow | undefined) ?? blankRow(scope)]),
@@ -101,12 +100,6 @@ export function* commitBatches(
 		rows.set(batch.scope, yield* write(parts, row, judged.at(-1) as Judged, state, writes));
 	}
 	return judged;
-}
-
-/** The row that the scope in memory agrees with, where the scope is there. */
-function assumed(cache: ScopeCache, scope: ScopeId): Assumed | undefined {
-	const row = cache.get(scope)?.row;
-	return row && { row, holds: (found) => (found as ScopeRow | undefined)?.mark === row.mark };
 }
 
 function* write(

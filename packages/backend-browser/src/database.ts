@@ -1,6 +1,6 @@
 /** Rows in IndexedDB: one database, one object store, array keys. */
 import { promisifyRequest } from "idb-keyval";
-import type { Ask, RowRange, RowStore, Steps, Work, Writes } from "./row-store.js";
+import type { Ask, Marked, RowRange, RowStore, Steps, Work, Writes } from "./row-store.js";
 import { failureOf, StoreFailure } from "./store-failure.js";
 
 const storeName = "rows";
@@ -150,15 +150,16 @@ export class Database implements RowStore {
 					assumes && checked === undefined
 						? step.value.flatMap((ask) => ("key" in ask && ask.assumed) || [])
 						: [];
-				const answers = step.value.map((ask) => answer(store, ask));
-				if (assumed.length < answers.length) step = steps.next(await unlessEnded(Promise.all(answers)));
+				const answers = Promise.all(step.value.map((ask) => answer(store, ask)));
+				if (assumed.length < step.value.length) step = steps.next(await unlessEnded(answers));
 				else {
-					checked = Promise.all(answers).then((found) => {
-						if (!assumed.every(({ holds }, i) => holds(found[i]))) throw mistaken;
+					checked = answers.then((found) => {
+						if (!assumed.every(({ mark }, i) => (found[i] as Marked | undefined)?.mark === mark))
+							throw mistaken;
 					});
 					// Where the work fails before, nobody waits for it.
 					checked.catch(() => {});
-					step = steps.next(assumed.map(({ row }) => row));
+					step = steps.next(assumed);
 				}
 			}
 			if (checked !== undefined) await unlessEnded(checked);

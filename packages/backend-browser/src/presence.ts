@@ -112,11 +112,9 @@ export class Presence {
 			missing.delete(id);
 			if (missing.size === 0) resolve();
 		};
-		const late = setTimeout(resolve, lease + margin);
+		setTimeout(resolve, lease + margin);
 		this.#tell({ entered: this.#id });
 		await promise;
-		clearTimeout(late);
-		this.#yielded = undefined;
 	}
 
 	/** Looks who else is there; `undefined`: there is no telling. */

@@ -14,7 +14,6 @@ import {
 	type ScopePage,
 	type ScopeRange,
 } from "@holdfast/core";
-import type { CachedScope } from "./cached-scope.js";
 import type { Parts } from "./commit.js";
 import { type LogRow, parseRecords } from "./records.js";
 import { logs } from "./retention.js";
@@ -48,39 +47,28 @@ export function* readEntries(parts: Parts, asks: readonly ReadAsk[]): Steps<read
 		// Who asks for the head alone needs nothing in memory.
 		const state = keys.length > 0 && row.head > 0 ? yield* cache.current(row) : undefined;
 		if (state !== undefined) state.era = era;
-		answers.push(shown(row, state, keys, now));
+		const entries = keys.map((key): Entry | null => {
+			const entry = state?.get(key);
+			return entry !== undefined && isLive(entry, now) ? entry : null;
+		});
+		answers.push({ head: row.head, now, next: row.next, entries });
 	}
 	return answers;
 }
 
 /** Answers reads by what this tab knows, if it is alone and knows it all. Who asks for the head alone asks the store. */
-export function readKnown(
-	{ cache, clock, era }: Pick<Parts, "cache" | "clock" | "era">,
-	asks: readonly ReadAsk[],
-): ReadAnswer[] | undefined {
-	const answers: ReadAnswer[] = [];
-	for (const { scope, keys } of asks) {
-		const state = cache.get(scope);
-		if (era === undefined || keys.length === 0 || state?.row === undefined || state.era !== era)
-			return undefined;
-		const { row, now } = counted(state.row, clock);
-		answers.push(shown(row, row.head > 0 ? state : undefined, keys, now));
-	}
-	return answers;
-}
-
-/** What is shown of a scope. */
-function shown(
-	{ head, next }: ScopeRow,
-	state: CachedScope | undefined,
-	keys: readonly string[],
-	now: number,
-): ReadAnswer {
-	const entries = keys.map((key): Entry | null => {
-		const entry = state?.get(key);
-		return entry !== undefined && isLive(entry, now) ? entry : null;
+export function readKnown(parts: Parts, asks: readonly ReadAsk[]): readonly ReadAnswer[] | undefined {
+	const { cache, era } = parts;
+	if (era === undefined) return undefined;
+	const rows = asks.map(({ scope, keys }) => {
+		const state = keys.length > 0 ? cache.get(scope) : undefined;
+		return state?.era === era ? state.row : undefined;
 	});
-	return { head, now, next, entries };
+	if (rows.includes(undefined)) return undefined;
+	const steps = readEntries(parts, asks);
+	steps.next();
+	const { done, value } = steps.next(rows);
+	return done === true ? value : undefined;
 }
 
 /** A page of a scope's entries. */

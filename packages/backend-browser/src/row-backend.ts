@@ -105,9 +105,10 @@ export class RowBackend implements Backend {
 	}
 
 	read(asks: readonly ReadAsk[]): Soon<ReadAnswer | Failure>[] {
-		const era = this.#closed || this.#writing > 0 ? undefined : this.#presence?.alone;
-		const known = readKnown({ cache: this.#cache, clock: this.#clock, era }, asks);
-		if (known !== undefined) return known;
+		const place = this.#place;
+		const knows = !this.#closed && this.#writing === 0 && place !== undefined && !(place instanceof Promise);
+		const known = knows ? readKnown(this.#parts(place.rows), asks) : undefined;
+		if (known !== undefined) return known.slice();
 		const answers = this.#attempt<readonly (ReadAnswer | Failure)[]>(
 			"readonly",
 			(parts) => readEntries(parts, asks),
@@ -214,6 +215,11 @@ export class RowBackend implements Backend {
 		});
 	}
 
+	#parts({ losesAnswers, mostBehind }: RowStore): Parts {
+		const era = this.#presence?.alone;
+		return { cache: this.#cache, clock: this.#clock, remembers: losesAnswers, mostBehind, era };
+	}
+
 	/** Does work in a transaction, and makes of a failure what is to be answered: at once where the storage answers at once. */
 	#attempt<T>(
 		mode: IDBTransactionMode,
@@ -221,13 +227,7 @@ export class RowBackend implements Backend {
 		failed: (error: unknown) => Soon<T>,
 	): Soon<T> {
 		const run = ({ rows }: Place): Soon<T> => {
-			const parts = {
-				cache: this.#cache,
-				clock: this.#clock,
-				remembers: rows.losesAnswers,
-				mostBehind: rows.mostBehind,
-				era: this.#presence?.alone,
-			};
+			const parts = this.#parts(rows);
 			const work: Work<T> = (writes, isMistaken = false) => {
 				if (isMistaken) this.#cache.clear();
 				return steps(parts, writes);

@@ -22,16 +22,17 @@ export interface RowRange {
 	readonly newest?: boolean;
 }
 
-/** A row that is asked for though it is known: where reading takes time, work goes on with it, and is undone if it turns out to be another. */
-export interface Assumed {
-	readonly row: object;
-	/** Whether it is the one that was found. */
-	holds(found: unknown): boolean;
+/** A row that is told from others by its mark. */
+export interface Marked {
+	readonly mark: number;
 }
 
-/** What a transaction asks for: a row, or several. */
+/**
+ * What a transaction asks for: a row, or several. Where reading takes time, work goes on with a row that is `assumed`, and is undone if another
+ * one is found.
+ */
 export type Ask =
-	| { readonly key: RowKey; readonly assumed?: Assumed | undefined }
+	| { readonly key: RowKey; readonly assumed?: Marked | undefined }
 	| { readonly range: RowRange };
 
 /**
