@@ -108,7 +108,11 @@ function indexedDbOptions(options: BrowserOptions): RowBackendOptions {
 	return {
 		traits: { reach: "device", durable: true },
 		clock,
-		open: (events) => ({ rows: new Database({ name, durability, patience, ...events }), channel }),
+		open: (events) => ({
+			rows: new Database({ name, durability, patience, ...events }),
+			channel,
+			hasPresence: true,
+		}),
 	};
 }
 

@@ -33,6 +33,10 @@ export class CachedScope extends MemoryScope {
 	/** How many records its log ever had. */
 	place = 0;
 	readonly unwritten = new Unwritten();
+	/** The scope's row that it agrees with, if it is known. */
+	row: ScopeRow | undefined;
+	/** The time alone (see `Presence`) in which the store said so, or was made to agree. */
+	era: object | undefined;
 	#before = new Map<string, Entry | undefined>();
 	#cleared = false;
 
@@ -68,9 +72,17 @@ export class CachedScope extends MemoryScope {
 	}
 
 	/** Takes over what the row says. */
-	follow({ head, eventsHead, deadline, seal, keep, touches, changes, written }: ScopeRow): void {
+	follow(row: ScopeRow): void {
+		const { head, eventsHead, deadline, seal, keep, touches, changes, written } = row;
 		Object.assign(this, { head, eventsHead, deadline, seal, keep, touches, place: changes.total });
 		this.unwritten.settle(written);
+		this.row = row;
+	}
+
+	/** Notes that its row may be another by now. */
+	doubt(): void {
+		this.row = undefined;
+		this.era = undefined;
 	}
 
 	/** Applies a record if it is the next one; answers whether it knows it now. */

@@ -22,7 +22,15 @@ import {
 } from "./records.js";
 import type { Ask, Steps, Writes } from "./row-store.js";
 import type { ScopeCache } from "./scope-cache.js";
-import { blankRow, emptied, nextTidy, type ScopeRow, type Touched, withTouches } from "./scope-row.js";
+import {
+	blankRow,
+	emptied,
+	marked,
+	nextTidy,
+	type ScopeRow,
+	type Touched,
+	withTouches,
+} from "./scope-row.js";
 
 /** An answer of more characters has a row of its own: each commit reads and writes the scope's row. */
 const longAnswer = 2048;
@@ -39,6 +47,9 @@ export interface Judged {
 	/** The same as text, for other tabs; `undefined` where there is none. */
 	readonly text: string | undefined;
 	readonly ended: boolean;
+	/** The scope in memory, and since when nobody else was there (see `Presence`). */
+	readonly state?: CachedScope;
+	readonly era?: object | undefined;
 }
 
 /** What transactions work with. */
@@ -49,6 +60,8 @@ export interface Parts {
 	readonly remembers: boolean;
 	/** How many records entries' rows may be behind. */
 	readonly mostBehind: number;
+	/** The time alone (see `Presence`) in which the transaction began. */
+	readonly era: object | undefined;
 }
 
 /** Reads what batches need, has them judged in order, and writes what they did. */
@@ -57,9 +70,11 @@ export function* commitBatches(
 	batches: readonly Batch[],
 	writes: Writes,
 ): Steps<readonly Judged[]> {
-	const { cache, clock } = parts;
+	const { cache, clock, era } = parts;
 	const scopes = [...new Set(batches.map(({ scope }) => scope))];
-	const answers = yield scopes.map((scope): Ask => ({ key: ["m", scope] }));
+	const answers = yield scopes.map(
+		(scope): Ask => ({ key: ["m", scope], assumed: era && cache.get(scope)?.row }),
+	);
 	const rows = new Map(
 		scopes.map((scope, i) => [scope, (answers[i] as ScopeRow | undefined) ?? blankRow(scope)]),
 	);
@@ -78,7 +93,7 @@ export function* commitBatches(
 		const floor = Math.max(batch.floor, row.floor, row.head);
 		const { answer, records, ended } = evaluate(state, { ...batch, floor }, now);
 		const text = records.length > 0 ? formatRecords(records) : undefined;
-		judged.push({ batch, answer, records, text, ended });
+		judged.push({ batch, answer, records, text, ended, state, era });
 		const isIdle = answer.outcomes.every(({ ok }) => !ok) && records.length === 0 && !ended;
 		// A sweep that found nothing, or refusals that nobody has to remember.
 		if (isIdle && (batch.commits.length === 0 || !parts.remembers)) continue;
@@ -96,6 +111,8 @@ function* write(
 ): Steps<ScopeRow> {
 	const { scope, commits } = batch;
 	const { now, next } = answer as BatchAnswer;
+	// Nobody reads in memory what is not committed yet.
+	state.doubt();
 	const { cleared, touched } = state.difference(records);
 	let row: ScopeRow = {
 		...withTouches(ended ? emptied(before) : before, touched),
@@ -122,7 +139,9 @@ function* write(
 		{ added: records.length, mostBehind: cleared ? 0 : mostBehind, touched },
 		writes,
 	);
+	row = marked(row);
 	writes.put(["m", scope], row);
+	state.row = row;
 	return row;
 }
 

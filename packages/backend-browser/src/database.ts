@@ -1,6 +1,6 @@
 /** Rows in IndexedDB: one database, one object store, array keys. */
 import { promisifyRequest } from "idb-keyval";
-import type { Ask, RowRange, RowStore, Steps, Work, Writes } from "./row-store.js";
+import type { Ask, Marked, RowRange, RowStore, Steps, Work, Writes } from "./row-store.js";
 import { failureOf, StoreFailure } from "./store-failure.js";
 
 const storeName = "rows";
@@ -18,6 +18,12 @@ export interface DatabaseOptions {
 	readonly disturbed: (lost: boolean) => void;
 	/** Called when a transaction does not begin, or does again. */
 	readonly blocked: (isBlocked: boolean) => void;
+}
+
+interface Running {
+	/** When it is given up, by the monotonic clock. */
+	readonly until: number;
+	giveUp(): void;
 }
 
 // An array sorts behind all texts and numbers (Indexed Database API 3.0, "compare two keys").
@@ -63,6 +69,9 @@ export class Database implements RowStore {
 	readonly losesAnswers = true;
 	readonly mostBehind = 4000;
 	readonly #options: DatabaseOptions;
+	/** The transactions that have not ended, the oldest first. */
+	readonly #running = new Set<Running>();
+	#timer: ReturnType<typeof setTimeout> | undefined;
 	#opening: Promise<IDBDatabase> | undefined;
 	#db: IDBDatabase | undefined;
 	/** Whether it was open before, so that a new database means that the old one is gone. */
@@ -73,6 +82,7 @@ export class Database implements RowStore {
 	}
 
 	async run<T>(mode: IDBTransactionMode, work: Work<T>): Promise<T> {
+		let isMistaken = false;
 		for (let tried = 1; ; tried++) {
 			const db = this.#db ?? (await this.#patiently(this.#open()));
 			let transaction: IDBTransaction;
@@ -85,11 +95,12 @@ export class Database implements RowStore {
 				throw failureOf(error);
 			}
 			try {
-				return await this.#drive(transaction, work);
+				return await this.#drive(transaction, work, isMistaken);
 			} catch (error) {
+				isMistaken = error === mistaken;
 				// Aborted because the connection was taken away: nothing was written.
-				if (tried < tries && error instanceof StoreFailure && error.cause === cutOff) continue;
-				throw error;
+				const isCutOff = error instanceof StoreFailure && error.cause === cutOff;
+				if (!isMistaken && (tried === tries || !isCutOff)) throw error;
 			}
 		}
 	}
@@ -101,7 +112,7 @@ export class Database implements RowStore {
 		);
 	}
 
-	async #drive<T>(transaction: IDBTransaction, work: Work<T>): Promise<T> {
+	async #drive<T>(transaction: IDBTransaction, work: Work<T>, isMistaken: boolean): Promise<T> {
 		const store = transaction.objectStore(storeName);
 		const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
 		let failure: unknown;
@@ -110,25 +121,48 @@ export class Database implements RowStore {
 		transaction.onabort = () => reject(failure ?? transaction.error ?? cutOff);
 		// Who waits for the answer of a read does not wait for the end.
 		ended.catch(() => {});
-		const late = setTimeout(() => {
-			this.#options.blocked(true);
-			failure = isSent ? unanswered() : blocked();
-			try {
-				transaction.abort();
-			} catch {
-				// It was sent already.
-			}
-			reject(failure);
-		}, this.#options.patience);
+		// What another transaction of ours is about to write is not to be assumed, nor to be read before it is written.
+		const assumes = !isMistaken && this.#running.size === 0;
+		const running: Running = {
+			until: performance.now() + this.#options.patience,
+			giveUp: () => {
+				failure = isSent ? unanswered() : blocked();
+				try {
+					transaction.abort();
+				} catch {
+					// It was sent already.
+				}
+				reject(failure);
+			},
+		};
+		this.#running.add(running);
+		this.#timer ??= setTimeout(this.#giveUpLate, this.#options.patience);
+		// A transaction that is aborted before it begins tells no request of it in time.
+		const unlessEnded = <A>(answers: Promise<A>): Promise<A> =>
+			Promise.race([answers, ended.then(() => answers)]);
 		try {
 			// The first step is taken at once and each other one in the last answer's own callback: that keeps the transaction alive.
-			const steps: Steps<T> = work(writesTo(store));
+			const steps: Steps<T> = work(writesTo(store), isMistaken);
+			let checked: Promise<unknown> | undefined;
 			let step = steps.next();
 			while (step.done !== true) {
+				const assumed =
+					assumes && checked === undefined
+						? step.value.flatMap((ask) => ("key" in ask && ask.assumed) || [])
+						: [];
 				const answers = Promise.all(step.value.map((ask) => answer(store, ask)));
-				// A transaction that is aborted before it begins tells no request of it in time.
-				step = steps.next(await Promise.race([answers, ended.then(() => answers)]));
+				if (assumed.length < step.value.length) step = steps.next(await unlessEnded(answers));
+				else {
+					checked = answers.then((found) => {
+						if (!assumed.every(({ mark }, i) => (found[i] as Marked | undefined)?.mark === mark))
+							throw mistaken;
+					});
+					// Where the work fails before, nobody waits for it.
+					checked.catch(() => {});
+					step = steps.next(assumed);
+				}
 			}
+			if (checked !== undefined) await unlessEnded(checked);
 			if (transaction.mode === "readwrite") {
 				isSent = true;
 				transaction.commit();
@@ -143,13 +177,28 @@ export class Database implements RowStore {
 				// It has ended.
 			}
 			const cause = failure ?? transaction.error ?? error;
+			if (cause === mistaken) throw cause;
 			throw cause === cutOff || isAbort(cause)
 				? new StoreFailure("unavailable", "the connection to the browser's storage was closed", cutOff)
 				: failureOf(cause);
 		} finally {
-			clearTimeout(late);
+			this.#running.delete(running);
 		}
 	}
+
+	/** Gives up what is late: one timer for all, because a page commits more often than it has something to give up. */
+	readonly #giveUpLate = (): void => {
+		this.#timer = undefined;
+		const now = performance.now();
+		for (const { until, giveUp } of this.#running) {
+			if (until > now) {
+				this.#timer = setTimeout(this.#giveUpLate, until - now);
+				return;
+			}
+			this.#options.blocked(true);
+			giveUp();
+		}
+	};
 
 	#open(): Promise<IDBDatabase> {
 		this.#opening ??= this.#connect().catch((error: unknown) => {
@@ -208,6 +257,9 @@ export class Database implements RowStore {
 		this.#opening = undefined;
 	}
 }
+
+// What a transaction ends with that took for granted what is not so.
+const mistaken = new Error("the store holds something else");
 
 // What a transaction ends with whose connection was closed by the browser: that has no error of its own.
 const cutOff = new Error("the connection was closed");

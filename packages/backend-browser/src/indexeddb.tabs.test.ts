@@ -255,6 +255,32 @@ describe.skipIf(!hasChromium)("tabs on IndexedDB", () => {
 		expect(await other.evaluate(() => manager.health)).toMatchObject({ status: "ok", storage: "evictable" });
 	});
 
+	test("a tab that is frozen while it is alone stops nobody, and then reads what others wrote", async () => {
+		const alone = await opened();
+		await write(alone, "a", 1);
+		// It answers from memory.
+		await alone.evaluate(async () => {
+			let transactions = 0;
+			const { transaction } = IDBDatabase.prototype;
+			IDBDatabase.prototype.transaction = function (...given) {
+				transactions++;
+				return transaction.apply(this, given);
+			};
+			for (let before = -1; before !== transactions; ) {
+				before = transactions;
+				await manager.shared.get("a");
+			}
+		});
+		const cdp = await context.newCDPSession(alone);
+		await cdp.send("Page.setWebLifecycleState", { state: "frozen" });
+		const other = await opened();
+		expect(await write(other, "a", 2)).toBeTypeOf("number");
+		await cdp.send("Page.setWebLifecycleState", { state: "active" });
+		expect(await read(alone, "a")).toBe(2);
+		await write(alone, "a", 3);
+		expect(await read(other, "a")).toBe(3);
+	});
+
 	test("a frame where storage is forbidden is told so", async () => {
 		const page = await opened();
 		const frame = await page.evaluateHandle((address) => {

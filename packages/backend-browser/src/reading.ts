@@ -37,21 +37,38 @@ function counted(row: ScopeRow, clock: Parts["clock"]) {
 
 /** Answers reads, all of one instant. */
 export function* readEntries(parts: Parts, asks: readonly ReadAsk[]): Steps<readonly ReadAnswer[]> {
-	const { cache, clock } = parts;
+	const { cache, clock, era } = parts;
 	const rows = yield asks.map(({ scope }): Ask => ({ key: ["m", scope] }));
 	const answers: ReadAnswer[] = [];
 	for (const [i, { scope, keys }] of asks.entries()) {
-		const { row, now } = counted((rows[i] as ScopeRow | undefined) ?? blankRow(scope), clock);
-		const { head, next } = row;
+		const found = (rows[i] as ScopeRow | undefined) ?? blankRow(scope);
+		const { row, now } = counted(found, clock);
+		cache.meet(found);
 		// Who asks for the head alone needs nothing in memory.
-		const state = keys.length > 0 && head > 0 ? yield* cache.current(row) : undefined;
+		const state = keys.length > 0 && row.head > 0 ? yield* cache.current(row) : undefined;
+		if (state !== undefined) state.era = era;
 		const entries = keys.map((key): Entry | null => {
 			const entry = state?.get(key);
 			return entry !== undefined && isLive(entry, now) ? entry : null;
 		});
-		answers.push({ head, now, next, entries });
+		answers.push({ head: row.head, now, next: row.next, entries });
 	}
 	return answers;
+}
+
+/** Answers reads by what this tab knows, if it is alone and knows it all. Who asks for the head alone asks the store. */
+export function readKnown(parts: Parts, asks: readonly ReadAsk[]): readonly ReadAnswer[] | undefined {
+	const { cache, era } = parts;
+	if (era === undefined) return undefined;
+	const rows = asks.map(({ scope, keys }) => {
+		const state = keys.length > 0 ? cache.get(scope) : undefined;
+		return state?.era === era ? state.row : undefined;
+	});
+	if (rows.includes(undefined)) return undefined;
+	const steps = readEntries(parts, asks);
+	steps.next();
+	const { done, value } = steps.next(rows);
+	return done === true ? value : undefined;
 }
 
 /** A page of a scope's entries. */

@@ -23,7 +23,8 @@ import {
 import { commitBatches, type Judged, type Parts } from "./commit.js";
 import { DeviceClock } from "./device-clock.js";
 import { releaseLeft } from "./left-locks.js";
-import { listEntries, listScopes, readEntries, readLog } from "./reading.js";
+import { Presence } from "./presence.js";
+import { listEntries, listScopes, readEntries, readKnown, readLog } from "./reading.js";
 import { parseRecords } from "./records.js";
 import type { RowStore, Steps, Work, Writes } from "./row-store.js";
 import { ScopeCache } from "./scope-cache.js";
@@ -38,6 +39,8 @@ export type StorageState = "persisted" | "evictable" | "blocked";
 export interface Place {
 	readonly rows: RowStore;
 	readonly channel: string;
+	/** Whether its users find out who else is there. */
+	readonly hasPresence?: boolean;
 }
 
 /** What a {@link RowBackend} tells who opens its place. */
@@ -77,6 +80,11 @@ export class RowBackend implements Backend {
 	readonly #held = new Map<string, LeftLock>();
 	#place: Soon<Place> | undefined;
 	#channel: TabChannel | undefined;
+	#presence: Presence | undefined;
+	/** While the page is away: when it is back. */
+	#away: PromiseWithResolvers<void> | undefined;
+	/** How many calls that write are not answered: who reads after them waits for them. */
+	#writing = 0;
 	#closed = false;
 	#isBlocked = false;
 	#isPersisted = false;
@@ -97,6 +105,10 @@ export class RowBackend implements Backend {
 	}
 
 	read(asks: readonly ReadAsk[]): Soon<ReadAnswer | Failure>[] {
+		const place = this.#place;
+		const knows = !this.#closed && this.#writing === 0 && place !== undefined && !(place instanceof Promise);
+		const known = knows ? readKnown(this.#parts(place.rows), asks) : undefined;
+		if (known !== undefined) return known.slice();
 		const answers = this.#attempt<readonly (ReadAnswer | Failure)[]>(
 			"readonly",
 			(parts) => readEntries(parts, asks),
@@ -156,16 +168,21 @@ export class RowBackend implements Backend {
 		this.#watched.clear();
 		const place = this.#place;
 		this.#channel?.close();
+		this.#presence?.leave();
 		await Promise.resolve(place).then(
 			(opened) => opened?.rows.release(),
 			() => {},
 		);
 	}
 
-	#opened(): Soon<Place> {
+	/** Who only reads need not wait until others know that it is there, unless it wrote before. */
+	#opened(mode?: IDBTransactionMode): Soon<Place> {
 		if (this.#closed) throw new StoreFailure("closed", "the backend was closed: make a new one");
 		this.#place ??= this.#open();
-		return this.#place;
+		// What a page does while it is left has no time to wait.
+		const entering = this.#away === undefined ? this.#presence?.enter() : undefined;
+		if (entering === undefined || (mode === "readonly" && this.#writing === 0)) return this.#place;
+		return entering.then(() => this.#opened());
 	}
 
 	#open(): Soon<Place> {
@@ -179,6 +196,8 @@ export class RowBackend implements Backend {
 			this.#place = found;
 			this.#channel = new TabChannel(found.channel, (message) => this.#hear(message));
 			void this.#channel.open();
+			if (found.hasPresence === true)
+				this.#presence = new Presence(found.channel, (message) => this.#channel?.tell(message));
 			globalThis.addEventListener?.("pagehide", this.#hidden);
 			globalThis.addEventListener?.("pageshow", this.#shown);
 			void globalThis.navigator?.storage?.persisted?.().then(
@@ -196,6 +215,11 @@ export class RowBackend implements Backend {
 		});
 	}
 
+	#parts({ losesAnswers, mostBehind }: RowStore): Parts {
+		const era = this.#presence?.alone;
+		return { cache: this.#cache, clock: this.#clock, remembers: losesAnswers, mostBehind, era };
+	}
+
 	/** Does work in a transaction, and makes of a failure what is to be answered: at once where the storage answers at once. */
 	#attempt<T>(
 		mode: IDBTransactionMode,
@@ -203,19 +227,23 @@ export class RowBackend implements Backend {
 		failed: (error: unknown) => Soon<T>,
 	): Soon<T> {
 		const run = ({ rows }: Place): Soon<T> => {
-			const parts = {
-				cache: this.#cache,
-				clock: this.#clock,
-				remembers: rows.losesAnswers,
-				mostBehind: rows.mostBehind,
+			const parts = this.#parts(rows);
+			const work: Work<T> = (writes, isMistaken = false) => {
+				if (isMistaken) this.#cache.clear();
+				return steps(parts, writes);
 			};
-			const work: Work<T> = (writes) => steps(parts, writes);
 			return rows.run(mode, work);
 		};
 		try {
-			const place = this.#opened();
+			const place = this.#opened(mode);
 			const answer = place instanceof Promise ? place.then(run) : run(place);
-			return answer instanceof Promise ? answer.catch(failed) : answer;
+			if (!(answer instanceof Promise)) return answer;
+			if (mode === "readonly") return answer.catch(failed);
+			this.#writing++;
+			const answered = (): void => {
+				this.#writing--;
+			};
+			return answer.finally(answered).catch(failed);
 		} catch (error) {
 			return failed(error);
 		}
@@ -234,11 +262,19 @@ export class RowBackend implements Backend {
 			(parts, writes) => commitBatches(parts, batches, writes),
 			failed,
 		);
-		const answers = (all: readonly Judged[]): readonly (BatchAnswer | Failure)[] => {
+		const answers = (all: readonly Judged[]): Soon<readonly (BatchAnswer | Failure)[]> => {
 			for (const one of all) this.#committed(one);
-			return all.map(({ answer }) => answer);
+			const found = all.map(({ answer }) => answer);
+			const back = this.#back();
+			return back === undefined ? found : back.then(() => found);
 		};
 		return judged instanceof Promise ? judged.then(answers) : answers(judged);
+	}
+
+	/** Until when answers wait: others must not believe to be alone once a commit is answered. */
+	#back(): Promise<void> | undefined {
+		if (this.#closed || this.#presence === undefined) return undefined;
+		return this.#away?.promise.then(() => this.#back()) ?? this.#presence.enter();
 	}
 
 	#failed(batches: readonly Batch[], error: unknown): Soon<readonly Judged[]> {
@@ -280,7 +316,8 @@ export class RowBackend implements Backend {
 		}));
 	}
 
-	#committed({ batch: { scope }, records, text, ended }: Judged): void {
+	#committed({ batch: { scope }, records, text, ended, state, era }: Judged): void {
+		if (state?.row !== undefined) state.era = era;
 		if (ended) this.#changed(scope);
 		if (records.length === 0) return;
 		for (const { changes, revision } of records)
@@ -290,6 +327,8 @@ export class RowBackend implements Backend {
 				else this.#held.delete(`${scope} ${key}`);
 			}
 		this.#signal(scope, { type: "records", records });
+		// Who comes after this reads it.
+		if (this.#presence?.alone !== undefined) return;
 		const isLong = text === undefined || text.length > toldBytes;
 		this.#channel?.tell({ scope, records: isLong ? undefined : text });
 	}
@@ -306,6 +345,10 @@ export class RowBackend implements Backend {
 			return;
 		}
 		if ("hello" in message) return;
+		if ("entered" in message || "yielded" in message) {
+			this.#presence?.hear(message);
+			return;
+		}
 		const { scope, records: text } = message;
 		if (!this.#watched.has(scope) && !this.#cache.has(scope)) return;
 		if (text === undefined) {
@@ -355,10 +398,15 @@ export class RowBackend implements Backend {
 		if (!(event as PageTransitionEvent).persisted && this.#held.size > 0)
 			this.#channel?.tell({ left: [...this.#held.values()] });
 		this.#channel?.close();
+		// A page that holds a lock is not kept for the way back.
+		this.#away = Promise.withResolvers();
+		this.#presence?.leave();
 	};
 
 	readonly #shown = (event: Event): void => {
 		if (!(event as PageTransitionEvent).persisted) return;
+		this.#away?.resolve();
+		this.#away = undefined;
 		void this.#channel?.open();
 		this.#wakeAll();
 	};

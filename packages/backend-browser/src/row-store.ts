@@ -22,8 +22,18 @@ export interface RowRange {
 	readonly newest?: boolean;
 }
 
-/** What a transaction asks for: a row, or several. */
-export type Ask = { readonly key: RowKey } | { readonly range: RowRange };
+/** A row that is told from others by its mark. */
+export interface Marked {
+	readonly mark: number;
+}
+
+/**
+ * What a transaction asks for: a row, or several. Where reading takes time, work goes on with a row that is `assumed`, and is undone if another
+ * one is found.
+ */
+export type Ask =
+	| { readonly key: RowKey; readonly assumed?: Marked | undefined }
+	| { readonly range: RowRange };
 
 /**
  * A transaction's work: it yields what it asks for and is given the rows (`undefined` where there is none). It first asks and then
@@ -38,8 +48,12 @@ export interface Writes {
 	deleteAll(range: Required<Pick<RowRange, "table" | "scope">> & Pick<RowRange, "upTo">): void;
 }
 
-/** Work on rows, that may be done again. */
-export type Work<T> = (writes: Writes) => Steps<T>;
+/**
+ * Work on rows, that may be done again.
+ *
+ * @param isMistaken - whether what it assumed was wrong; what it assumes now is not believed.
+ */
+export type Work<T> = (writes: Writes, isMistaken?: boolean) => Steps<T>;
 
 /** A place for rows. */
 export interface RowStore {

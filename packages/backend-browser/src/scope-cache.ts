@@ -25,6 +25,7 @@ export class ScopeCache {
 	/** Brings a scope up to its row. */
 	*current(row: ScopeRow): Steps<CachedScope> {
 		const { scope } = row;
+		this.meet(row);
 		const known = this.#scopes.get(scope);
 		const isCurrent = known !== undefined && row.head > 0 && (yield* catchUp(known, row));
 		const state = isCurrent ? known : row.head > 0 ? yield* load(row) : new CachedScope();
@@ -40,7 +41,19 @@ export class ScopeCache {
 	hear(scope: ScopeId, records: readonly LogRecord[]): void {
 		const state = this.#scopes.get(scope);
 		if (state === undefined) return;
+		state.doubt();
 		for (const record of records) if (!state.hear(record)) return;
+	}
+
+	/** Takes notice of a row: what is held may agree with another. */
+	meet({ scope, mark }: ScopeRow): void {
+		const state = this.#scopes.get(scope);
+		if (state?.row?.mark !== mark) state?.doubt();
+	}
+
+	/** A scope that is held. */
+	get(scope: ScopeId): CachedScope | undefined {
+		return this.#scopes.get(scope);
 	}
 
 	/** Whether a scope is held. */

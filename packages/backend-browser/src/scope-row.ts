@@ -23,6 +23,8 @@ export interface Touched {
 /** One row of the table `m`. */
 export interface ScopeRow {
 	readonly scope: ScopeId;
+	/** Another one each time it is written. */
+	readonly mark: number;
 	/** The last revision, 0 where the scope is absent. */
 	readonly head: number;
 	readonly eventsHead: number;
@@ -67,6 +69,7 @@ const emptyLog: LogSize = { total: 0, first: 0, oldest: null };
 /** The row of a scope that has none. */
 export const blankRow = (scope: ScopeId): ScopeRow => ({
 	scope,
+	mark: 0,
 	head: 0,
 	eventsHead: 0,
 	deadline: null,
@@ -99,6 +102,9 @@ export const emptied = (row: ScopeRow): ScopeRow => ({
 	// Who holds an earlier life in memory must not find its own count.
 	touches: row.touches,
 });
+
+/** The row as it is written: to be told from any other. */
+export const marked = (row: ScopeRow): ScopeRow => ({ ...row, mark: Math.random() });
 
 /** Whether a scope is past its end: reads take it for absent. */
 export const isOver = ({ endsAt }: ScopeRow, now: number): boolean => endsAt !== null && now >= endsAt;

@@ -1,5 +1,6 @@
 /** What tabs tell one another. Only hints: the store is what counts. */
 import type { ScopeId } from "@holdfast/core";
+import type { PresenceMessage } from "./presence.js";
 
 /** A lock that its holder leaves behind. */
 export interface LeftLock {
@@ -16,7 +17,8 @@ export type Message =
 	/** A page ends that held locks. */
 	| { readonly left: readonly LeftLock[] }
 	/** Nothing: one hears that one is heard. */
-	| { readonly hello: true };
+	| { readonly hello: true }
+	| PresenceMessage;
 
 // Who is not attached by then is healed by the check of heads.
 const patience = 1000;

@@ -4,7 +4,7 @@ import { type Parts, writeEntries } from "./commit.js";
 import { allRows } from "./reading.js";
 import { logs, trim } from "./retention.js";
 import type { Steps, Writes } from "./row-store.js";
-import { emptied, isLong, nextTidy, type ScopeRow } from "./scope-row.js";
+import { emptied, isLong, marked, nextTidy, type ScopeRow } from "./scope-row.js";
 
 /** Removes a scope; its writers stay. Answers whether it was there. */
 export function* dropScope({ cache, clock }: Parts, scope: ScopeId, writes: Writes): Steps<boolean> {
@@ -15,7 +15,7 @@ export function* dropScope({ cache, clock }: Parts, scope: ScopeId, writes: Writ
 	const time = clock.now();
 	for (const table of ["e", "l", "v"] as const) writes.deleteAll({ table, scope });
 	const tidyAt = row.tidyAt ?? time + 60_000;
-	writes.put(["m", scope], { ...emptied(row), time, offset: clock.offset, tidyAt });
+	writes.put(["m", scope], marked({ ...emptied(row), time, offset: clock.offset, tidyAt }));
 	return row.head > 0;
 }
 
@@ -68,5 +68,6 @@ export function* tidyScope({ cache, clock, mostBehind }: Parts, scope: ScopeId, 
 	const tidyAt = Math.min(nextTidy(row) ?? Number.POSITIVE_INFINITY, waiting ?? Number.POSITIVE_INFINITY);
 	// Not at once again: what is a little over its age is not trimmed yet.
 	const later = Number.isFinite(tidyAt) ? Math.max(tidyAt, now + 60_000) : null;
-	writes.put(["m", scope], { ...row, time: now, offset: clock.offset, tidyAt: later });
+	cache.get(scope)?.doubt();
+	writes.put(["m", scope], marked({ ...row, time: now, offset: clock.offset, tidyAt: later }));
 }

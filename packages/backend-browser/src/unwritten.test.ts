@@ -112,7 +112,9 @@ test("rows are written a part at a time, and the rest is read from the log", {
 	expect(rows("e")).toBeLessThan(model.size + 400);
 });
 
-test("one entry that is written over and over has its row written once in a while", async () => {
+test("one entry that is written over and over has its row written once in a while", {
+	timeout: 60_000,
+}, async () => {
 	const { backend, rows } = tabs(1000, seeded(1));
 	const manager = createStateManager({ backend });
 	onTestFinished(async () => void (await manager.close()));
