@@ -1,4 +1,4 @@
-/** What the last transactions of a connection left of scopes: as long as no other connection writes, it need not be read again. */
+/** What the last transactions of a connection, or of a backend, left of scopes: as long as nobody else writes, it need not be read again. */
 import type { ScopeId, WriterMemory } from "@holdfast/core";
 import type { ScopeRow } from "./scope-row.js";
 
@@ -10,9 +10,11 @@ export interface KnownScope {
 	readonly row: ScopeRow;
 	/** Who wrote last, and what is remembered of it; absent: it has to be looked up. */
 	readonly last?: { readonly writer: string; readonly memory: WriterMemory };
+	/** The version of its row, where the database has such: as long as the row has it, all that is known holds. */
+	readonly version?: string;
 }
 
-/** The scopes that one connection knows. */
+/** The scopes that one connection, or one backend, knows. */
 export class KnownScopes {
 	readonly #scopes = new Map<ScopeId, KnownScope>();
 	#version: number | undefined;

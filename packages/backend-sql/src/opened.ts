@@ -106,7 +106,7 @@ async function openPostgres(url: string, options: SqlOptions): Promise<Opened> {
 	}
 	const channel = `${options.schema ?? ""}.${options.prefix ?? "holdfast_"}`;
 	return {
-		store: new PostgresStore(pool, language, prepares),
+		store: new PostgresStore(pool, pg.Query, language, prepares),
 		listener: new Listener(() => new pg.Client({ connectionString: url, keepAlive: true }), pool, channel),
 	};
 }
