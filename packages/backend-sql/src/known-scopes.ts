@@ -2,9 +2,6 @@
 import type { ScopeId, WriterMemory } from "@holdfast/core";
 import type { ScopeRow } from "./scope-row.js";
 
-// Of so many scopes at most, those that were written last.
-const mostScopes = 1000;
-
 /** A scope as its last transaction left it. */
 export interface KnownScope {
 	readonly row: ScopeRow;
@@ -17,7 +14,13 @@ export interface KnownScope {
 /** The scopes that one connection, or one backend, knows. */
 export class KnownScopes {
 	readonly #scopes = new Map<ScopeId, KnownScope>();
+	readonly #most: number;
 	#version: number | undefined;
+
+	/** @param most - of how many scopes at most, those that were written last. */
+	constructor(most = 1000) {
+		this.#most = most;
+	}
 
 	/** Begins a transaction: what is known holds only while the file has this version, which every other connection's write changes. */
 	begin(version: number): void {
@@ -35,7 +38,7 @@ export class KnownScopes {
 		this.#scopes.delete(scope);
 		// Its note may be large.
 		if (known.row.seal !== undefined) return;
-		if (this.#scopes.size >= mostScopes) {
+		if (this.#scopes.size >= this.#most) {
 			const [oldest] = this.#scopes.keys();
 			if (oldest !== undefined) this.#scopes.delete(oldest);
 		}

@@ -76,9 +76,8 @@ export class Packs {
 		this.#clockOffset = clockOffset;
 		this.#tell = tell;
 		const { language, connections = packsAtOnce } = store;
-		// A database that has one connection to all gains nothing by it.
-		if (language.engine.rowVersion !== undefined && connections > 1)
-			this.#learned = { scopes: new KnownScopes(), clock: new StoreClock() };
+		if (language.engine.rowVersion !== undefined && store.prepares !== undefined)
+			this.#learned = { scopes: new KnownScopes(5000), clock: new StoreClock() };
 		this.#most = language.engine.locksRows
 			? Math.max(1, Math.min(packsAtOnce, Math.ceil(connections / 2)))
 			: 1;
@@ -108,11 +107,15 @@ export class Packs {
 			const pack: Job[] = [];
 			const rest: Job[] = [];
 			let room = packBytes;
+			// Those that may be guessed don't wait for the others.
+			let guesses = false;
 			const held = new Set<ScopeId>();
 			for (const job of this.#waiting) {
 				const { scope } = job.batch;
-				const fits = pack.length < packScopes && (pack.length === 0 || room >= job.bytes);
-				if (fits && !this.#busy.has(scope) && !held.has(scope)) {
+				const isFree = !this.#busy.has(scope) && !held.has(scope);
+				if (isFree && pack.length === 0) guesses = this.#mayGuess(job);
+				const fits = pack.length === 0 || (pack.length < packScopes && room >= job.bytes);
+				if (isFree && fits && this.#mayGuess(job) === guesses) {
 					pack.push(job);
 					room -= job.bytes;
 				} else rest.push(job);
@@ -122,7 +125,7 @@ export class Packs {
 			this.#waiting = rest;
 			for (const { batch } of pack) this.#busy.add(batch.scope);
 			this.#running++;
-			void this.#start(pack).finally(() => {
+			void this.#start(pack, guesses).finally(() => {
 				this.#running--;
 				this.#soon();
 			});
@@ -135,14 +138,14 @@ export class Packs {
 		if (this.#waiting.length > 0) this.#soon();
 	}
 
-	/** Guesses at what can be guessed, and runs the rest. */
-	async #start(pack: readonly Job[]): Promise<void> {
+	#mayGuess({ batch }: Job): boolean {
+		// Planned anew each time, one statement would cost more than the many that it stands for.
+		return this.#learned !== undefined && this.#store.prepares === true && mayGuess(this.#learned, batch);
+	}
+
+	async #start(pack: readonly Job[], guesses: boolean): Promise<void> {
 		const until = performance.now() + patience;
-		const learned = this.#learned;
-		const guessed = learned === undefined ? [] : pack.filter(({ batch }) => mayGuess(learned, batch));
-		const rest = guessed.length === 0 ? pack : pack.filter((job) => !guessed.includes(job));
-		const missed = learned === undefined || guessed.length === 0 ? [] : await this.#guess(guessed, learned);
-		const left = [...rest, ...missed];
+		const left = guesses && this.#learned !== undefined ? await this.#guess(pack, this.#learned) : pack;
 		if (left.length > 0) await this.#run(left, until);
 	}
 

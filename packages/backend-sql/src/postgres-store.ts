@@ -38,6 +38,10 @@ export class PostgresStore implements Store {
 		this.#prepares = prepares;
 	}
 
+	get prepares(): boolean {
+		return this.#prepares;
+	}
+
 	async read<T>(steps: Steps<T>): Promise<T> {
 		const one = async (statement: Statement): Promise<readonly Row[]> => {
 			const config = this.#config(statement);
