@@ -19,6 +19,7 @@ import { cut, cutText, isLong, isOld, trim } from "./retention.js";
 import { parseEntry, parseWriter } from "./rows.js";
 import { emptied, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import { type Row, type Statement, type Steps, toNumber, toText } from "./statement.js";
+import type { StoreClock } from "./store-clock.js";
 import { addScopes, insertRecords, writeEntries, writeScopes, writeWriters } from "./write.js";
 
 /** What became of one batch of a pack. */
@@ -68,8 +69,14 @@ const selectWriters = (language: Language, batches: readonly Batch[]): readonly 
 /** Says that scopes were changed: a hint to those who watch them. */
 export type Hint = (scopes: readonly string[]) => readonly Statement[];
 
+/** What a backend's transactions leave, for its next ones to guess by. */
+export interface Learned {
+	readonly scopes: KnownScopes;
+	readonly clock: StoreClock;
+}
+
 /** A batch that was applied to a scope. */
-interface Applied {
+export interface Applied {
 	readonly row: ScopeRow;
 	readonly batch: Batch;
 	readonly state: LoadedScope;
@@ -89,6 +96,7 @@ interface Applied {
  * @param hint - what to say behind the commit about the scopes that it changed.
  * @param known - what the connection knows of scopes, where no row has to be locked.
  * @param heads - what is known of entries, where rows have to be locked.
+ * @param learned - takes what the transaction leaves, where the next one may guess.
  */
 export function* commitPack(
 	language: Language,
@@ -99,11 +107,13 @@ export function* commitPack(
 		hint,
 		known,
 		heads,
+		learned,
 	}: {
 		readonly waits?: boolean;
 		readonly hint?: Hint | undefined;
 		readonly known?: KnownScopes;
 		readonly heads?: KnownHeads;
+		readonly learned?: Learned | undefined;
 	} = {},
 ): Steps<readonly (Packed | undefined)[]> {
 	const { engine } = language;
@@ -169,6 +179,8 @@ export function* commitPack(
 	}
 	const rowOf = new Map(rows.map((row): [string, Row] => [toText(row.scope), row]));
 
+	const [lastRow] = rows.slice(-1);
+	if (lastRow !== undefined) learned?.clock.note(toNumber(lastRow.now));
 	const judged = new Map<Batch, Failure | BatchAnswer>();
 	const found: Found[] = [];
 	for (const batch of batches) {
@@ -195,7 +207,7 @@ export function* commitPack(
 	if (heads !== undefined)
 		for (const { row, batch, state } of applied)
 			heads.keep(batch.scope, state.cleared ? -1 : row.head, state.head, state.difference());
-	if (known !== undefined) for (const one of written) known.keep(one);
+	for (const one of written) (known ?? learned?.scopes)?.keep(one);
 	const done = new Map(applied.map((one) => [one.batch, one]));
 	return batches.map((batch): Packed | undefined => {
 		const one = done.get(batch);
@@ -279,14 +291,23 @@ function* write(
 		rows.set(row.id, withSize(current, of, left));
 	}
 	const left = [...rows.values()];
-	statements.push(...writeScopes(language, left));
+	const last = writeScopes(language, left);
+	statements.push(...last);
 	const changed = applied.filter(({ records, ended }) => ended || records.length > 0);
 	const hints =
 		hint === undefined || changed.length === 0 ? [] : hint(changed.map(({ batch }) => batch.scope));
-	yield [...statements, language.say("commit", [], true), ...hints];
-	return applied.map(({ batch, answer, memory }, i) =>
-		knownScope(left[i] as ScopeRow, batch, answer, memory),
+	const answers = yield [...statements, language.say("commit", [], true), ...hints];
+	const versions = new Map(
+		answers
+			.slice(statements.length - last.length, statements.length)
+			.flatMap((rows) => rows.map(({ id, version }) => [toNumber(id), toText(version)])),
 	);
+	return applied.map(({ batch, answer, memory }, i) => {
+		const row = left[i] as ScopeRow;
+		const version = versions.get(row.id);
+		const known = knownScope(row, batch, answer, memory);
+		return version === undefined ? known : { ...known, version };
+	});
 }
 
 /** What is known of a scope that was just written. */

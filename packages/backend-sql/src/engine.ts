@@ -16,7 +16,7 @@ export interface Fragment {
 export interface Insertion {
 	readonly table: "scopes" | "entries" | "changes" | "events" | "writers";
 	readonly columns: readonly string[];
-	/** The column that is answered of each row that was added, where the database can. */
+	/** The columns that are answered of each row that was added or changed, where the database can. */
 	readonly returning?: string;
 	readonly conflict?: { readonly keys: readonly string[]; readonly updated: readonly string[] };
 }
@@ -59,8 +59,10 @@ export interface Engine {
 	onConflict(keys: readonly string[], updated: readonly string[]): string;
 	/** What follows `insert into … (…)`. */
 	rows(insertion: Insertion, rows: readonly (readonly Bound[])[]): Fragment;
-	/** What follows an insert that answers a column of the rows that it added; empty where it can't. */
-	returning(column: string): string;
+	/** What follows an insert that answers columns of the rows that it added or changed; empty where it can't. */
+	returning(columns: string): string;
+	/** The version of a row, as an expression: another one after each change of it. `undefined`: rows have none. */
+	readonly rowVersion?: string;
 	/** The condition that a column of text is one of these. */
 	isOneOf(column: string, values: readonly string[]): Fragment;
 	/** A table of pairs, by the names of its two columns; a third, `at`, counts them from 0. */
@@ -107,7 +109,7 @@ export class Language {
 	}
 
 	/**
-	 * A statement of a text with `{table}` for tables, `{text column}` for a selected column of text, `{now}` for the clock, `"name"` for names that are words of SQL, and `?` for values. Rendered once for each text, so
+	 * A statement of a text with `{table}` for tables, `{text column}` for a selected column of text, `{now}` for the clock, `{version}` for that of a row, `"name"` for names that are words of SQL, and `?` for values. Rendered once for each text, so
 	 * texts must come in a bounded number of shapes.
 	 */
 	say(text: string, values: readonly Bound[] = [], commits = false): Statement {
@@ -183,9 +185,10 @@ export class Language {
 
 	#render(text: string): string {
 		let index = 0;
-		const { quote, now } = this.engine;
+		const { quote, now, rowVersion = "null" } = this.engine;
 		return text
 			.replaceAll("{now}", now)
+			.replaceAll("{version}", rowVersion)
 			.replace(/\{text ([^}]+)\}/g, (_, column: string) => this.engine.text(column))
 			.replace(/\{(\w+)\}/g, (_, name: string) => this.#tables[name] as string)
 			.replace(/\?/g, () => this.engine.placeholder(++index))

@@ -36,6 +36,27 @@ export class KnownHeads {
 		return true;
 	}
 
+	/** The entries that a batch names, where all that is needed to apply it is known: of values, numbers alone. */
+	named(batch: Batch, head: number): readonly Entry[] | undefined {
+		const known = this.#scopes.get(batch.scope);
+		if (known?.sure !== true || known.head !== head) return undefined;
+		const named: Entry[] = [];
+		const find = (key: string, adds: boolean): boolean => {
+			const entry = known.entries.get(key);
+			if (entry === undefined || (adds && entry !== null && entry.value.number === undefined)) return false;
+			if (entry !== null) named.push(entry);
+			return true;
+		};
+		for (const commit of batch.commits) {
+			for (const condition of commit.if ?? [])
+				if (!("key" in condition) || !find(condition.key, false)) return undefined;
+			for (const mutation of commit.do)
+				if ("key" in mutation && mutation.key !== null && !find(mutation.key, mutation.op === "add"))
+					return undefined;
+		}
+		return named;
+	}
+
 	/** Notes what a commit did to a scope that had the head `before`. */
 	keep(scope: ScopeId, before: number, head: number, { put, extended, deleted }: Difference): void {
 		let known = this.#scopes.get(scope);

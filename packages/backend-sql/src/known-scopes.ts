@@ -1,21 +1,26 @@
-/** What the last transactions of a connection left of scopes: as long as no other connection writes, it need not be read again. */
+/** What the last transactions of a connection, or of a backend, left of scopes: as long as nobody else writes, it need not be read again. */
 import type { ScopeId, WriterMemory } from "@holdfast/core";
 import type { ScopeRow } from "./scope-row.js";
-
-// Of so many scopes at most, those that were written last.
-const mostScopes = 1000;
 
 /** A scope as its last transaction left it. */
 export interface KnownScope {
 	readonly row: ScopeRow;
 	/** Who wrote last, and what is remembered of it; absent: it has to be looked up. */
 	readonly last?: { readonly writer: string; readonly memory: WriterMemory };
+	/** The version of its row, where the database has such: as long as the row has it, all that is known holds. */
+	readonly version?: string;
 }
 
-/** The scopes that one connection knows. */
+/** The scopes that one connection, or one backend, knows. */
 export class KnownScopes {
 	readonly #scopes = new Map<ScopeId, KnownScope>();
+	readonly #most: number;
 	#version: number | undefined;
+
+	/** @param most - of how many scopes at most, those that were written last. */
+	constructor(most = 1000) {
+		this.#most = most;
+	}
 
 	/** Begins a transaction: what is known holds only while the file has this version, which every other connection's write changes. */
 	begin(version: number): void {
@@ -33,7 +38,7 @@ export class KnownScopes {
 		this.#scopes.delete(scope);
 		// Its note may be large.
 		if (known.row.seal !== undefined) return;
-		if (this.#scopes.size >= mostScopes) {
+		if (this.#scopes.size >= this.#most) {
 			const [oldest] = this.#scopes.keys();
 			if (oldest !== undefined) this.#scopes.delete(oldest);
 		}

@@ -4,7 +4,6 @@ import {
 	type Entry,
 	evaluate,
 	judgeWriter,
-	type Retention,
 	type ScopeId,
 	type WriterMemory,
 } from "@holdfast/core";
@@ -15,45 +14,14 @@ import { KnownHeads } from "./known-heads.js";
 import type { KnownScope, KnownScopes } from "./known-scopes.js";
 import { headOf, wholeOf } from "./load.js";
 import { type Difference, LoadedScope, namedKeys } from "./loaded-scope.js";
-import { cut, cutText, isOld, isOver } from "./retention.js";
+import { formatMoved, isPlain, logs, movedColumns, rests } from "./plain-batch.js";
+import { cut, cutText, isOver } from "./retention.js";
 import { formatAnswer, formatEntry, formatRecord, parseEntry, parseWriter } from "./rows.js";
 import { formatScopeRow, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import type { Row } from "./statement.js";
 import { deleteEntry, extendEntry, forgetWriters, textsOfRows } from "./write.js";
 
-const moveScope =
-	'update {scopes} set "head" = ?, "events_head" = ?, "time" = ?, "changes_count" = ?, "changes_oldest" = ?, "events_count" = ?, "events_oldest" = ? where "id" = ?';
-
-/** What of a scope's row hardly ever changes. */
-const rests = (before: ScopeRow, after: ScopeRow): boolean =>
-	before.floor === after.floor &&
-	before.deadline === after.deadline &&
-	before.endsAt === after.endsAt &&
-	before.dueAt === after.dueAt &&
-	before.nextExpiry === after.nextExpiry &&
-	before.seal === after.seal &&
-	before.tidyAt === after.tidyAt;
-
-const logs = ["changes", "events"] as const;
-
-const isSame = (one: Retention | undefined, other: Retention): boolean =>
-	one?.changes.count === other.changes.count &&
-	one.changes.age === other.changes.age &&
-	one.events.count === other.events.count &&
-	one.events.age === other.events.age;
-
-/** Whether a batch needs no more of a scope than its row and the entries that it names, and no record of it is past its age. */
-function isPlain(row: ScopeRow, { commits, keep }: Batch, now: number): boolean {
-	return (
-		row.head > 0 &&
-		row.seal === undefined &&
-		row.deadline === null &&
-		row.nextExpiry === null &&
-		isSame(row.keep, keep) &&
-		commits.every((commit) => commit.if?.every((condition) => "key" in condition) ?? true) &&
-		logs.every((of) => !isOld(sizeOf(row, of), keep[of], now))
-	);
-}
+const moveScope = `update {scopes} set ${movedColumns.map((column) => `"${column}" = ?`).join(", ")} where "id" = ?`;
 
 function prepareAll(database: EmbeddedDatabase, language: Language) {
 	const prepare = (text: string): EmbeddedStatement => database.prepare(language.say(text).text);
@@ -199,16 +167,6 @@ export class LoneCommits {
 		const { id } = before;
 		writers.run([id, writer, sequence, commits[0]?.id, answer, until]);
 		if (!rests(before, after)) scopes.run(formatScopeRow(after));
-		else
-			move.run([
-				after.head,
-				after.eventsHead,
-				after.time,
-				after.changesCount,
-				after.changesOldest,
-				after.eventsCount,
-				after.eventsOldest,
-				id,
-			]);
+		else move.run([...formatMoved(after), id]);
 	}
 }

@@ -121,7 +121,7 @@ async function openPostgres(url: string, options: SqlOptions): Promise<Opened> {
 	const channel = `${options.schema ?? ""}.${options.prefix ?? "holdfast_"}`;
 	const listening = { connectionString: url, keepAlive: true, ...listeningWithin };
 	return {
-		store: new PostgresStore(pool, language, prepares),
+		store: new PostgresStore(pool, pg.Query, language, prepares),
 		listener: new Listener(() => new pg.Client(listening), pool, channel),
 		sockets,
 	};

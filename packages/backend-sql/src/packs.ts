@@ -1,10 +1,13 @@
 /** Batches of many scopes share transactions; no scope waits for another's. */
 import type { Batch, BatchAnswer, Failure, ScopeId } from "@holdfast/core";
-import { commitPack, type Hint, type Packed } from "./commit.js";
+import { commitPack, type Hint, type Learned, type Packed } from "./commit.js";
 import { failureOf, remedy } from "./failure.js";
 import { KnownHeads } from "./known-heads.js";
+import { KnownScopes } from "./known-scopes.js";
+import { commitGuesses, mayGuess } from "./postgres-commits.js";
 import { ask, type Steps, toText } from "./statement.js";
 import type { Store } from "./store.js";
+import { StoreClock } from "./store-clock.js";
 import { addScopes } from "./write.js";
 
 type Answer = BatchAnswer | Failure;
@@ -49,6 +52,8 @@ export class Packs {
 	#waiting: Job[] = [];
 	readonly #busy = new Set<ScopeId>();
 	readonly #heads = new KnownHeads();
+	/** Where commits may be guesses. */
+	readonly #learned: Learned | undefined;
 	readonly #most: number;
 	/** How many may wait for a row's lock. */
 	readonly #line: number;
@@ -71,6 +76,8 @@ export class Packs {
 		this.#clockOffset = clockOffset;
 		this.#tell = tell;
 		const { language, connections = packsAtOnce } = store;
+		if (language.engine.rowVersion !== undefined && store.prepares !== undefined)
+			this.#learned = { scopes: new KnownScopes(5000), clock: new StoreClock() };
 		this.#most = language.engine.locksRows
 			? Math.max(1, Math.min(packsAtOnce, Math.ceil(connections / 2)))
 			: 1;
@@ -100,11 +107,15 @@ export class Packs {
 			const pack: Job[] = [];
 			const rest: Job[] = [];
 			let room = packBytes;
+			// Those that may be guessed don't wait for the others.
+			let guesses = false;
 			const held = new Set<ScopeId>();
 			for (const job of this.#waiting) {
 				const { scope } = job.batch;
-				const fits = pack.length < packScopes && (pack.length === 0 || room >= job.bytes);
-				if (fits && !this.#busy.has(scope) && !held.has(scope)) {
+				const isFree = !this.#busy.has(scope) && !held.has(scope);
+				if (isFree && pack.length === 0) guesses = this.#mayGuess(job);
+				const fits = pack.length === 0 || (pack.length < packScopes && room >= job.bytes);
+				if (isFree && fits && this.#mayGuess(job) === guesses) {
 					pack.push(job);
 					room -= job.bytes;
 				} else rest.push(job);
@@ -114,7 +125,7 @@ export class Packs {
 			this.#waiting = rest;
 			for (const { batch } of pack) this.#busy.add(batch.scope);
 			this.#running++;
-			void this.#run(pack, performance.now() + patience).finally(() => {
+			void this.#start(pack, guesses).finally(() => {
 				this.#running--;
 				this.#soon();
 			});
@@ -127,6 +138,40 @@ export class Packs {
 		if (this.#waiting.length > 0) this.#soon();
 	}
 
+	#mayGuess({ batch }: Job): boolean {
+		// Planned anew each time, one statement would cost more than the many that it stands for.
+		return this.#learned !== undefined && this.#store.prepares === true && mayGuess(this.#learned, batch);
+	}
+
+	async #start(pack: readonly Job[], guesses: boolean): Promise<void> {
+		const until = performance.now() + patience;
+		const left = guesses && this.#learned !== undefined ? await this.#guess(pack, this.#learned) : pack;
+		if (left.length > 0) await this.#run(left, until);
+	}
+
+	/** Answers the jobs that were guessed wrong. */
+	async #guess(jobs: readonly Job[], learned: Learned): Promise<readonly Job[]> {
+		try {
+			const batches = jobs.map(({ batch }) => batch);
+			const packed = await this.#store.write(
+				commitGuesses(this.#store.language, batches, this.#clockOffset(), {
+					hint: this.#hint,
+					heads: this.#heads,
+					learned,
+				}),
+			);
+			this.#tell(packed.filter((one) => one !== undefined));
+			return jobs.filter((job, i) => {
+				const one = packed[i];
+				if (one !== undefined) this.#settle(job, one.answer);
+				return one === undefined;
+			});
+		} catch {
+			// What fails for a reason fails once more. If the answer was lost, the writer's memory has it.
+			return jobs;
+		}
+	}
+
 	async #run(pack: readonly Job[], until: number, waits = false): Promise<void> {
 		const { engine } = this.#store.language;
 		for (let tries = 0; ; tries++) {
@@ -137,6 +182,7 @@ export class Packs {
 						waits,
 						hint: this.#hint,
 						heads: this.#heads,
+						learned: this.#learned,
 					}),
 				);
 				this.#tell(packed.filter((one) => one !== undefined));

@@ -18,7 +18,8 @@ const numbers =
 	/^(scope_id|head|floor|sequence|revision|previous|.*_(head|revision|events|count)|keep_changes)$/;
 const instants = /^(time|until|deadline|.*_(at|age|expiry|oldest))$/;
 
-const typeOf = (table: Insertion["table"], column: string): ElementType => {
+/** The type of a table's column. */
+export const typeOf = (table: Insertion["table"], column: string): ElementType => {
 	if (column === "quiet") return "smallint";
 	if (instants.test(column)) return "double precision";
 	return numbers.test(column) || (table === "scopes" && column === "id") ? "bigint" : "text";
@@ -67,7 +68,8 @@ export const postgresEngine: Engine = {
 		values: columns.map((_, i) => rows.map((row) => row[i] as string | number | null)),
 		types: typesOf(table, columns),
 	}),
-	returning: (column) => `returning "${column}"`,
+	returning: (columns) => `returning ${columns}`,
+	rowVersion: "xmin::text",
 	isOneOf: (column, values) => ({
 		size: 0,
 		text: () => `${column} = any(?::text[])`,

@@ -1,8 +1,9 @@
 /** Postgres through node-postgres itself: statements are prepared once for each connection, and what goes together leaves together. */
 import { createHash } from "node:crypto";
-import type { Pool, PoolClient, QueryConfig, QueryResult } from "pg";
+import type { Pool, PoolClient, Query, QueryConfig } from "pg";
 import { codeOf, type Language } from "./engine.js";
 import { binaryArray } from "./postgres-array.js";
+import { type Answered, type PlainQuery, plainQueryOf } from "./postgres-query.js";
 import type { Answers, Row, Statement, Steps } from "./statement.js";
 import { type Store, TransactionError } from "./store.js";
 
@@ -22,25 +23,34 @@ export class PostgresStore implements Store {
 	readonly connections: number;
 	readonly #pool: Pool;
 	readonly #names = new Map<string, string>();
+	readonly #PlainQuery: PlainQuery;
 	#prepares: boolean;
 
-	/** @param prepares - Whether a connection is the same one all its life, so that it remembers what was prepared. */
-	constructor(pool: Pool, language: Language, prepares: boolean) {
+	/**
+	 * @param DriverQuery - The driver's class of queries.
+	 * @param prepares - Whether a connection is the same one all its life, so that it remembers what was prepared.
+	 */
+	constructor(pool: Pool, DriverQuery: typeof Query, language: Language, prepares: boolean) {
 		this.#pool = pool;
+		this.#PlainQuery = plainQueryOf(DriverQuery);
 		this.language = language;
 		this.connections = pool.options.max;
 		this.#prepares = prepares;
+	}
+
+	get prepares(): boolean {
+		return this.#prepares;
 	}
 
 	async read<T>(steps: Steps<T>): Promise<T> {
 		const one = async (statement: Statement): Promise<readonly Row[]> => {
 			const config = this.#config(statement);
 			try {
-				return (await this.#pool.query(config)).rows;
+				return (await this.#ask(statement, config)).rows;
 			} catch (error) {
 				if (config.name === undefined || !forgotten.test(codeOf(error))) throw error;
 				this.#prepares = false;
-				return (await this.#pool.query(this.#config(statement))).rows;
+				return (await this.#ask(statement)).rows;
 			}
 		};
 		let step = steps.next();
@@ -87,13 +97,43 @@ export class PostgresStore implements Store {
 		return this.#pool.end();
 	}
 
+	/** Asks on any connection. */
+	#ask(statement: Statement, config = this.#config(statement)): Promise<Answered> {
+		if (statement.columns === undefined) return this.#pool.query(config);
+		const { columns } = statement;
+		return new Promise((resolve, reject) => {
+			this.#pool.connect((refused, client, release) => {
+				if (client === undefined) return reject(refused);
+				const query = new this.#PlainQuery(config, columns, (error, answer) => {
+					release(this.language.engine.isDisconnect(error));
+					if (answer === undefined) reject(error);
+					else resolve(answer);
+				});
+				client.query(query);
+			});
+		});
+	}
+
+	/** Asks on this connection. */
+	#query(client: PoolClient, statement: Statement): Promise<Answered> {
+		const { columns } = statement;
+		if (columns === undefined) return client.query(this.#config(statement));
+		return new Promise((resolve, reject) => {
+			const query = new this.#PlainQuery(this.#config(statement), columns, (error, answer) => {
+				if (answer === undefined) reject(error);
+				else resolve(answer);
+			});
+			client.query(query);
+		});
+	}
+
 	#send(client: PoolClient, statements: readonly Statement[], hints: Promise<unknown>[]): Promise<Answers> {
 		const stream = (client as Corking).connection?.stream;
 		const sent: Promise<readonly Row[]>[] = [];
 		// One packet.
 		stream?.cork?.();
 		for (const statement of statements) {
-			const answer = client.query(this.#config(statement));
+			const answer = this.#query(client, statement);
 			// Who watches looks at heads now and then, too.
 			if (statement.hints) hints.push(answer.catch(() => {}));
 			else sent.push(answer.then(statement.commits ? committed : rowsOf));
@@ -119,10 +159,10 @@ export class PostgresStore implements Store {
 	}
 }
 
-const rowsOf = ({ rows }: QueryResult<Row>): readonly Row[] => rows;
+const rowsOf = ({ rows }: Answered): readonly Row[] => rows;
 
 /** Postgres answers the commit of a transaction that failed before with a rollback. */
-function committed({ rows, command }: QueryResult<Row>): readonly Row[] {
+function committed({ rows, command }: Answered): readonly Row[] {
 	if (command === "ROLLBACK") throw rolledBack;
 	return rows;
 }

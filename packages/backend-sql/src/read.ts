@@ -18,9 +18,13 @@ import { entryColumns, parseEntry, parseRecord, recordColumns, recordSize, selec
 import { ask, type Row, type Steps, toNullable, toNumber, toText } from "./statement.js";
 
 const scopePart = 's."head", s."events_head", s."time" as "seen", s."ends_at", s."due_at"';
+const scopeNames = ["head", "events_head", "seen", "ends_at", "due_at"];
 const entryPart = selectList("e", entryColumns);
+const listedColumns = [...scopeNames, ...entryColumns, "now"];
+const loggedColumns = [...scopeNames, "keep_age", ...recordColumns, "now"];
 // Who asks for a key knows it.
-const restPart = selectList("e", entryColumns.slice(1));
+const restColumns = entryColumns.slice(1);
+const restPart = selectList("e", restColumns);
 const recordPart = selectList("c", recordColumns);
 
 // Where a page is cut out of a table before it is joined: a planner reads all that is behind it, and sorts it, otherwise.
@@ -49,12 +53,28 @@ function see(row: Row, clockOffset: number): Seen {
 	};
 }
 
+const readColumns = ["at", ...scopeNames, ...restColumns, "now"];
+const oneColumns = ["head", "seen", "ends_at", "due_at", ...restColumns, "now"];
+const oneOf = `select s."head", s."time" as "seen", s."ends_at", s."due_at", ${restPart}, {now} as "now" from (select 1 as "one") o
+	left join {scopes} s on s."scope" = ? left join {entries} e on e."scope_id" = s."id" and e."key" = ?`;
+
+/** Reads one entry: single values need no table. */
+function* readEntry(language: Language, scope: ScopeId, key: string, clockOffset: number): Steps<ReadAnswer> {
+	const [row] = yield* ask({ ...language.say(oneOf, [scope, key]), columns: oneColumns });
+	const { head, now, next, over } = see(row as Row, clockOffset);
+	const entry = over || row?.revision === null ? null : parseEntry(row as Row, key);
+	return { head, now, next, entries: [entry !== null && isLive(entry, now) ? entry : null] };
+}
+
 /** Reads entries of many scopes. */
 export function* readEntries(
 	language: Language,
 	asks: readonly ReadAsk[],
 	clockOffset: number,
 ): Steps<readonly ReadAnswer[]> {
+	const [first] = asks;
+	if (asks.length === 1 && first?.keys.length === 1)
+		return [yield* readEntry(language, first.scope, first.keys[0] as string, clockOffset)];
 	const pairs: [string, string][] = [];
 	for (const { scope, keys } of asks)
 		if (keys.length === 0) pairs.push([scope, ""]);
@@ -63,7 +83,7 @@ export function* readEntries(
 	const answers = yield parts.map((part) => {
 		const { pairTable, lookUp } = language.engine;
 		const table = pairTable("scope", "key", part);
-		return language.shape(
+		const statement = language.shape(
 			"read entries",
 			table,
 			() =>
@@ -71,6 +91,7 @@ export function* readEntries(
 				${lookUp("left join", "scopes", "s", 's."scope" = a."scope"')}
 				${lookUp("left join", "entries", "e", 'e."scope_id" = s."id" and e."key" = a."key"')}`,
 		);
+		return { ...statement, columns: readColumns };
 	});
 	// A row for each pair, in any order.
 	const rows: Row[] = new Array(pairs.length);
@@ -116,15 +137,16 @@ export function* listEntries(
 		// One more than fits, to know whether there is one.
 		const count = rowsFor(limit + 1, entries.length, room, bytes);
 		const range = to === null ? "" : ' and "key" < ?';
-		const rows = yield* ask(
-			language.say(
+		const rows = yield* ask({
+			...language.say(
 				`select ${scopePart}, ${entryPart}, {now} as "now" from (select 1 as "one") o
 				left join {scopes} s on s."scope" = ?
 				left join (select * from {entries} where ${ofScope} and "key" >= ?${range} order by "key" limit ?) e on true
 				order by e."key"`,
 				to === null ? [scope, scope, start, count] : [scope, scope, start, to, count],
 			),
-		);
+			columns: listedColumns,
+		});
 		const seen = see(rows[0] as Row, clockOffset);
 		first ??= seen;
 		const page = { head: first.head, now: first.now };
@@ -159,15 +181,16 @@ export function* readLog(
 		const count = rowsFor(limit + 1, records.length, room, bytes);
 		const range = newest ? '"revision" > ? and "revision" < ?' : '"revision" > ?';
 		const order = newest ? '"revision" desc' : '"revision"';
-		const rows = yield* ask(
-			language.say(
+		const rows = yield* ask({
+			...language.say(
 				`select ${scopePart}, s."keep_${of}_age" as "keep_age", ${recordPart}, {now} as "now"
 				from (select 1 as "one") o left join {scopes} s on s."scope" = ?
 				left join (select * from {${of}} where ${ofScope} and ${range} order by ${order} limit ?) c on true
 				order by c.${order}`,
 				newest ? [scope, scope, after, bound, count] : [scope, scope, bound, count],
 			),
-		);
+			columns: loggedColumns,
+		});
 		const seen = see(rows[0] as Row, clockOffset);
 		const head = of === "changes" ? seen.head : seen.eventsHead;
 		const end = (more: boolean): LogPage => {

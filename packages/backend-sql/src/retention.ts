@@ -40,9 +40,10 @@ export function cut(
 	{ count, oldest }: LogSize,
 	keep: LogRetention,
 	id: number,
-): { readonly values: readonly number[]; readonly size: LogSize } {
+): { readonly values: readonly number[]; readonly size: LogSize; readonly gone: number } {
 	const gone = Math.min(batchLimit, count - keep.count);
 	return {
+		gone,
 		values: [id, id, gone - 1],
 		size: { count: count - gone, oldest: gone === count ? null : oldest },
 	};

@@ -67,8 +67,9 @@ export const parseEntry = (row: Row, key = toText(row.key)): Entry => ({
 	metadata: parseMetadata(row.metadata),
 });
 
-/** What can be known of an entry without holding on to its value, which may be large. */
-export const withoutValue = (entry: Entry): Entry => ({ ...entry, value: unread });
+/** What can be known of an entry without holding on to its value, which may be large: only a number stays. */
+export const withoutValue = (entry: Entry): Entry =>
+	entry.value.number === undefined ? { ...entry, value: unread } : entry;
 
 /** What {@link entryColumns} hold. */
 export const formatEntry = (entry: Entry): Bound[] => [

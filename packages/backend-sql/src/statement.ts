@@ -11,6 +11,8 @@ export interface Statement {
 	readonly values: readonly Bound[];
 	/** What the elements of those values are that are arrays. */
 	readonly types?: readonly ElementType[];
+	/** What the columns of its answer are called, where whoever runs it need not ask: they may then all come as text. */
+	readonly columns?: readonly string[];
 	/** It begins the transaction. */
 	readonly begins?: boolean;
 	/** It ends the transaction: if its answer is lost, nobody knows what was applied. */

@@ -20,6 +20,8 @@ export interface Store {
 	readonly language: Language;
 	/** How many connections it has at most; absent: nobody knows. */
 	readonly connections?: number;
+	/** Whether it prepares statements, once for each connection: a wide one is not planned each time. */
+	readonly prepares?: boolean;
 	/** Runs steps that only read. */
 	read<T>(steps: Steps<T>): Soon<T>;
 	/** Runs steps that begin a transaction first and end it last; fails with a {@link TransactionError}. */

@@ -6,15 +6,19 @@ import { entryColumns, formatAnswer, formatEntry, formatRecord, recordColumns } 
 import { formatScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import type { Bound, Statement } from "./statement.js";
 
-const entriesShape: Insertion = {
+/** How entries are put. */
+export const entriesShape: Insertion = {
 	table: "entries",
 	columns: ["scope_id", ...entryColumns],
 	conflict: { keys: ["scope_id", "key"], updated: entryColumns.slice(1) },
 };
 const logColumns = ["scope_id", ...recordColumns];
-const changesShape: Insertion = { table: "changes", columns: logColumns };
-const eventsShape: Insertion = { table: "events", columns: logColumns };
-const writersShape: Insertion = {
+/** How changes are logged. */
+export const changesShape: Insertion = { table: "changes", columns: logColumns };
+/** How events are logged. */
+export const eventsShape: Insertion = { table: "events", columns: logColumns };
+/** How writers are remembered. */
+export const writersShape: Insertion = {
 	table: "writers",
 	columns: ["scope_id", "writer", "sequence", "first_id", "answer", "until"],
 	conflict: { keys: ["scope_id", "writer"], updated: ["sequence", "first_id", "answer", "until"] },
@@ -24,6 +28,7 @@ const scopesShape: Insertion = {
 	columns: scopeColumns,
 	conflict: { keys: ["id"], updated: scopeColumns.slice(2) },
 };
+const versionedShape: Insertion = { ...scopesShape, returning: '"id", {version} as "version"' };
 
 /** Gives an entry another deadline. */
 export const extendEntry = 'update {entries} set "expires_at" = ? where "scope_id" = ? and "key" = ?';
@@ -112,15 +117,18 @@ export function writeWriters(
 	return [...statements, ...language.insert(writersShape, rows)];
 }
 
-/** Statements that write scopes' rows, which are there and locked. */
+/** Statements that write scopes' rows, which are there and locked; they answer their versions, where rows have such. */
 export const writeScopes = (language: Language, rows: readonly ScopeRow[]): readonly Statement[] =>
-	language.insert(scopesShape, rows.map(formatScopeRow));
+	language.insert(
+		language.engine.rowVersion === undefined ? scopesShape : versionedShape,
+		rows.map(formatScopeRow),
+	);
 
 const newScopes: Insertion = {
 	table: "scopes",
 	columns: ["scope", "head", "events_head", "floor", "time", "changes_count", "events_count"],
 	conflict: { keys: ["scope"], updated: [] },
-	returning: "scope",
+	returning: '"scope"',
 };
 
 /** The statement that adds the rows of scopes that have none. */

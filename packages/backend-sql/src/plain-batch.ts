@@ -1,0 +1,60 @@
+/** Batches that need no more of a scope than its row and the entries that they name, as most do. */
+import type { Batch, Retention } from "@holdfast/core";
+import { sizeOf } from "./commit.js";
+import { isOld } from "./retention.js";
+import type { ScopeRow } from "./scope-row.js";
+import type { Bound } from "./statement.js";
+
+/** What of a scope's row such a batch moves. */
+export const movedColumns = [
+	"head",
+	"events_head",
+	"time",
+	"changes_count",
+	"changes_oldest",
+	"events_count",
+	"events_oldest",
+] as const;
+
+/** What {@link movedColumns} hold. */
+export const formatMoved = (row: ScopeRow): Bound[] => [
+	row.head,
+	row.eventsHead,
+	row.time,
+	row.changesCount,
+	row.changesOldest,
+	row.eventsCount,
+	row.eventsOldest,
+];
+
+/** Whether all else of a scope's row stays. */
+export const rests = (before: ScopeRow, after: ScopeRow): boolean =>
+	before.floor === after.floor &&
+	before.deadline === after.deadline &&
+	before.endsAt === after.endsAt &&
+	before.dueAt === after.dueAt &&
+	before.nextExpiry === after.nextExpiry &&
+	before.seal === after.seal &&
+	before.tidyAt === after.tidyAt;
+
+/** The logs of a scope. */
+export const logs = ["changes", "events"] as const;
+
+const isSame = (one: Retention | undefined, other: Retention): boolean =>
+	one?.changes.count === other.changes.count &&
+	one.changes.age === other.changes.age &&
+	one.events.count === other.events.count &&
+	one.events.age === other.events.age;
+
+/** Whether a batch needs no more of a scope than its row and the entries that it names, and no record of it is past its age. */
+export function isPlain(row: ScopeRow, { commits, keep }: Batch, now: number): boolean {
+	return (
+		row.head > 0 &&
+		row.seal === undefined &&
+		row.deadline === null &&
+		row.nextExpiry === null &&
+		isSame(row.keep, keep) &&
+		commits.every((commit) => commit.if?.every((condition) => "key" in condition) ?? true) &&
+		logs.every((of) => !isOld(sizeOf(row, of), keep[of], now))
+	);
+}

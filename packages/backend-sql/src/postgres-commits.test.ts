@@ -1,0 +1,157 @@
+/** Commits that are guesses: one statement where the guess is right, and never another result where it is wrong. */
+import { createStateManager, type StateManager } from "@holdfast/core";
+import { hasPostgres, PostgresServer } from "@holdfast/test-servers/postgres-server";
+import pg from "pg";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { sql } from "./sql.js";
+
+describe.skipIf(!hasPostgres())("a commit to a scope of Postgres", () => {
+	let server: PostgresServer;
+	const managers: StateManager[] = [];
+	let scopes = 0;
+
+	beforeAll(async () => {
+		server = await PostgresServer.start();
+	});
+	afterAll(() => server.stop());
+	afterEach(async () => {
+		vi.restoreAllMocks();
+		await Promise.all(managers.splice(0).map((manager) => manager.close()));
+	});
+
+	const open = (): StateManager => {
+		const manager = createStateManager({
+			backend: sql(server.url),
+			timeout: "60s",
+			scopes: { book: { changes: { count: 100 } } },
+		});
+		managers.push(manager);
+		return manager;
+	};
+	const newId = (): string => `${++scopes}`;
+
+	/** Statements that leave while something is done, hints aside. */
+	async function statements(act: () => Promise<unknown>): Promise<number> {
+		const query = vi.spyOn(pg.Client.prototype, "query");
+		await act();
+		const texts = query.mock.calls.map(([what]) => (what as unknown as { readonly text: string }).text);
+		query.mockRestore();
+		return texts.filter((text) => !text.includes("pg_notify")).length;
+	}
+
+	/** The log as it is stored must be one chain, as long as the scope's row says, that ends at its head. */
+	async function expectWhole(kind: string, id: string): Promise<{ readonly changes: number }> {
+		const [row] = (await server.query(
+			`select * from holdfast_scopes where scope like '%/${kind}/${id}'`,
+		)) as { id: string; head: string; changes_count: string }[];
+		const log = (await server.query(
+			`select revision, previous from holdfast_changes where scope_id = ${row?.id} order by revision`,
+		)) as { revision: string; previous: string }[];
+		for (const [i, { previous }] of log.entries()) if (i > 0) expect(previous).toBe(log[i - 1]?.revision);
+		expect(log.at(-1)?.revision).toBe(row?.head);
+		expect(log).toHaveLength(Number(row?.changes_count));
+		return { changes: log.length };
+	}
+
+	test("that is as it was left is one statement", async () => {
+		const id = newId();
+		const room = open().scope("room", id);
+		for (let i = 0; i < 3; i++) await room.set("seen", i);
+		expect(await statements(() => room.set("seen", 3))).toBe(1);
+		expect(await statements(() => room.update("seen", (n) => Number(n) + 1))).toBe(2);
+		await room.commit((tx) => tx.increment("count", 1));
+		expect(await statements(() => room.commit((tx) => tx.increment("count", 2)))).toBe(1);
+		expect(await room.get("seen")).toBe(4);
+		expect(await room.get("count")).toBe(3);
+		await expectWhole("room", id);
+	});
+
+	test("of many, of each in one statement together", async () => {
+		const manager = open();
+		const rooms = Array.from({ length: 20 }, () => manager.scope("many", newId()));
+		const all = (n: number) => Promise.all(rooms.map((room) => room.set("seen", n)));
+		for (let i = 0; i < 3; i++) await all(i);
+		expect(await statements(() => all(3))).toBe(1);
+		expect(await Promise.all(rooms.map((room) => room.get("seen")))).toEqual(rooms.map(() => 3));
+	});
+
+	test("that somebody else changed meanwhile goes on from there", async () => {
+		const id = newId();
+		const [one, other] = [open().scope("room", id), open().scope("room", id)];
+		for (let i = 0; i < 3; i++) await one.set("key", i);
+		const created = (await one.entry("key"))?.createdRevision;
+		for (let i = 0; i < 10; i++) {
+			await Promise.all([
+				one.set("key", i),
+				other.set("key", -i),
+				other.commit((tx) => tx.increment("sum", 1)),
+			]);
+			await one.commit((tx) => tx.increment("sum", 1));
+		}
+		await other.delete("key");
+		await one.set("key", "new");
+		expect(await other.get("sum")).toBe(20);
+		expect((await one.entry("key"))?.createdRevision).toBeGreaterThan(created ?? Number.POSITIVE_INFINITY);
+		await expectWhole("room", id);
+	});
+
+	test("whose condition fails is refused with the entry and its value", async () => {
+		const room = open().scope("room", newId());
+		const first = await room.set("key", { text: "one" });
+		for (const text of ["two", "three", "four"]) await room.set("key", { text });
+		await expect(room.set("key", "five", { ifRevision: first })).rejects.toMatchObject({ code: "conflict" });
+		expect(await room.get("key")).toEqual({ text: "four" });
+	});
+
+	test("whose row somebody holds waits for it, and no other does", async () => {
+		const manager = open();
+		const [held, free] = [manager.scope("held", newId()), manager.scope("free", newId())];
+		for (let i = 0; i < 3; i++) await Promise.all([held.set("n", i), free.set("n", i)]);
+		const client = await server.admin.connect();
+		await client.query("begin");
+		await client.query("select * from holdfast_scopes where scope like '%/held/%' for update");
+		let answered = false;
+		const waiting = held.set("n", 3).then(() => {
+			answered = true;
+		});
+		for (let i = 3; i < 20; i++) await free.set("n", i);
+		expect(answered).toBe(false);
+		await client.query("commit");
+		client.release();
+		await waiting;
+		expect(await held.get("n")).toBe(3);
+	});
+
+	test("that keeps a short log trims it in the same statement", async () => {
+		const id = newId();
+		const room = open().scope("book", id);
+		for (let i = 0; i < 130; i++) await room.set(`key/${i % 7}`, i);
+		expect((await expectWhole("book", id)).changes).toBeLessThanOrEqual(101);
+		for (let i = 0; i < 10; i++)
+			await Promise.all(Array.from({ length: 40 }, (_, n) => room.set(`key/${n}`, i)));
+		expect((await expectWhole("book", id)).changes).toBeLessThanOrEqual(101);
+		// More at once than are kept.
+		for (let i = 0; i < 3; i++)
+			await Promise.all(Array.from({ length: 300 }, (_, n) => room.set(`key/${n}`, i)));
+		await room.set("key/0", "last");
+		expect((await expectWhole("book", id)).changes).toBeLessThanOrEqual(301);
+		await room.delete("key/1");
+		expect(await room.count("key/*")).toBe(299);
+	});
+
+	test("has the database's time, whatever was guessed", async () => {
+		const room = open().scope("room", newId());
+		for (let i = 0; i < 3; i++) await room.set("key", i);
+		const now = performance.now.bind(performance);
+		for (const wrong of [60_000, -60_000, 0]) {
+			vi.spyOn(performance, "now").mockImplementation(() => now() + wrong);
+			const revision = await room.set("key", wrong);
+			const [clock] = (await server.query(
+				"select extract(epoch from clock_timestamp()) * 1000000 as now",
+			)) as { now: string }[];
+			const behind = Number(clock?.now) - revision;
+			expect(behind).toBeGreaterThan(-100_000);
+			expect(behind).toBeLessThan(30_000_000);
+		}
+	});
+});
