@@ -47,7 +47,9 @@ end
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000) + offset
 local micros = time[1] * 1000000 + time[2] + offset * 1000
-local now_text = int(now)
+-- Where the clock is the server's own, its text is at hand.
+local micros_text = offset == 0 and time[1] .. sub('00000' .. time[2], -6)
+local now_text = micros_text and sub(micros_text, 1, -4) or int(now)
 ${aboutFunction}
 ${loneScript}
 local at = 2

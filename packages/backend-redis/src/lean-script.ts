@@ -32,18 +32,19 @@ end
  */
 export const leanScript = `
 local function take_the_short_way()
-  local known, risky = {}, 0
+  local known, risky, births = {}, 0, 0
   for i = 5, #wanted do known[wanted[i]] = found[i] end
   local size = call('HLEN', H)
-  -- A scope that may grow beyond what needs no order is for the long way.
-  if ordered == '' and size + count > ${mostUnordered} then return end
   for _, commit in ipairs(commits) do
     local m = commit.m
+    if not known[m.key] and (m.op == 'put' or m.op == 'add') then births = births + 1 end
     if m.op == 'delete' or (m.ttl >= 0 and m.op ~= 'touch') then
       local before = parse(known[m.key])
       if count > 1 or (before and before.expires == 0) then risky = risky + 1 end
     end
   end
+  -- A scope that may grow beyond what needs no order is for the long way.
+  if births > 0 and ordered == '' and size + births > ${mostUnordered} then return end
   -- With no lasting entry left, all keys of the scope get an end: so is that.
   if risky > 0 and size - 4 - (found[3] and 1 or 0) - (base_text and 1 or 0) <= call('ZCARD', X) + risky then return end
 

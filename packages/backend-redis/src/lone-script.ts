@@ -18,9 +18,9 @@ repeat
     key, ttl, text = ARGV[8], tonumber(ttl), op == 'put' and ARGV[9]
     if conditions == '1' then other, expected = ARGV[at + 1], tonumber(ARGV[at + 2]) end
   end
-  local found = other and call('HMGET', H, '"s', '"w', '"k', '"b', key, other) or call('HMGET', H, '"s', '"w', '"k', '"b', key)
-  local state, last_writer, kept, base, raw, judged = unpack(found)
-  if not state or (kept or '') ~= keep_text then break end
+  local found = other and call('HMGET', H, '"s', '"w', '"k', key, other) or call('HMGET', H, '"s', '"w', '"k', key)
+  local state, last_writer, kept, raw, judged = unpack(found)
+  if not state or not last_writer or (kept or '') ~= keep_text then break end
   local head, events_text, next_text, fresh, ordered = match(state, '^(%d+) (%d+) (%d+) (%d+)(i?)$')
   if not head or sub(last_writer, 1, #writer + 1) ~= writer .. '\\n' then break end
   if tonumber(match(last_writer, '^%d+', #writer + 2)) >= tonumber(sequence) then break end
@@ -28,6 +28,8 @@ repeat
   if (next_at > 0 and next_at <= now) or now > tonumber(life) then break end
   fresh = fresh + 1
   if fresh >= 64 or (keep_text ~= '' and fresh >= tonumber(match(keep_text, '^%d+'))) then break end
+  -- The revision of the scope's first commit, where that wrote what is looked at.
+  local base = ((raw and byte(raw) > 57) or (judged and byte(judged) > 57)) and call('HGET', H, '"b')
   if other then
     local revision = judged and (byte(judged) > 57 and base or sub(judged, 1, 16)) or 0
     if tonumber(revision) ~= expected then break end
@@ -42,10 +44,10 @@ repeat
   local X = tag .. 'x:' .. scope
   -- With no lasting entry left, all keys of the scope get an end. Four fields are there beside the entries, or up to six.
   if raw and ended == 0 and (not text or ttl >= 0)
-    and call('HLEN', H) - 5 - (kept and 1 or 0) - (base and 1 or 0) <= (next_at > 0 and call('ZCARD', X) or 0) then break end
+    and call('HLEN', H) - 5 - (kept and 1 or 0) - call('HEXISTS', H, '"b') <= (next_at > 0 and call('ZCARD', X) or 0) then break end
 
   local last = max(max(tonumber(head), tonumber(floor)) + step, micros)
-  local revision, expires, stored, change = int(last), 0, nil, json(key)
+  local revision, expires, stored, change = last == micros and micros_text or int(last), 0, nil, json(key)
   if not text then
     call('HDEL', H, key)
     change = change .. ',0'
