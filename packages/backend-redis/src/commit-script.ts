@@ -1,13 +1,32 @@
-import { leanCommits, leanScript } from "./lean-script.js";
-import { logFunctions } from "./log-script.js";
+import { leanCommits, leanScript, takeLean } from "./lean-script.js";
+import { aboutFunction, firstRecordFunction, logFunctions } from "./log-script.js";
+import { loneScript } from "./lone-script.js";
+import { spanFunctions, unorderedEntries } from "./order-script.js";
 import { plainScript } from "./plain-script.js";
+import { usualRetention } from "./retention.js";
 
 /** How long after a batch's time its answer is remembered, in ms. */
 export const remembered = 60_000;
 
+/**
+ * The answer that is remembered, in Lua. Where it is of one commit and nothing was done since, only what the scope's state doesn't say of it is kept:
+ * `h` stands for the head, before it is the time where the head doesn't tell it.
+ */
+export const answerFunction = `
+local function whole(given, state)
+  local time, outcome = string.match(given, '^(%d*)(%[?h.*)$')
+  if not outcome then return given end
+  local head, next_text = string.match(state, '^(%d+) ?%d* ?(%d*)')
+  if time == '' then time = string.format('%.0f', math.floor(tonumber(head) / 1000)) end
+  if next_text == '' then next_text = '0' end
+  return '[' .. head .. ',' .. time .. ',' .. next_text .. ',[' .. string.gsub(outcome, 'h', head, 1) .. ']]'
+end
+`;
+
 const readFunctions = `
 local function take() at = at + 1; return ARGV[at] end
 local function number() return tonumber(take()) end
+${takeLean}
 `;
 
 /**
@@ -28,14 +47,13 @@ end
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000) + offset
 local micros = time[1] * 1000000 + time[2] + offset * 1000
-local now_text = int(now)
+-- Where the clock is the server's own, its text is at hand.
+local micros_text = offset == 0 and time[1] .. sub('00000' .. time[2], -6)
+local now_text = micros_text and sub(micros_text, 1, -4) or int(now)
+${aboutFunction}
+${loneScript}
 local at = 2
-
--- Core's managers begin their commits' ids with what they are called themselves, as writer and as origin: that is not sent thrice.
-local function about_of(text, writer)
-  if byte(text) == 91 then return '"' .. writer .. '",' .. text end
-  return text
-end
+${answerFunction}
 -- When the memory of a writer may go, by the server's clock.
 local function end_of(life) return tonumber(life) - math.floor(offset) + ${remembered} end
 -- A scope that is written to all the time keeps this hash: those whose time is over leave it, looked for when there are twice as many as were left.
@@ -55,13 +73,18 @@ local function remember(W, name, text, last)
   call('PEXPIREAT', W, int(end_of(last)))
 end
 -- What is remembered of the last writer leaves the scope's hash: another takes its place, or the hash goes.
-local function bury(H, W, last_writer, life)
+local function bury(H, W, last_writer, life, state)
   local name, sequence, before = match(last_writer, '^(.*)\\n(%d+)\\n(%d+)$')
   local about, answer = unpack(call('HMGET', H, '"i', '"a'))
-  remember(W, name, sequence .. '\\n' .. before .. '\\n' .. about .. '\\n' .. answer, max(tonumber(before), tonumber(life)))
+  remember(W, name, sequence .. '\\n' .. before .. '\\n' .. about .. '\\n' .. whole(answer, state), max(tonumber(before), tonumber(life)))
+end
+-- The usual retention is not written down.
+local function keep_as(H, keep_text)
+  if keep_text == '' then call('HDEL', H, '"k') else call('HSET', H, '"k', keep_text) end
 end
 -- Appends records to the log of changes; answers how many came since it was cut to what is kept, which is not done at each commit.
 local function log(L, records, fresh, keep_text, is_same)
+  if keep_text == '' then keep_text = '${usualRetention}' end
   local kept = tonumber(match(keep_text, '^%S+'))
   if kept > 0 then call('RPUSH', L, unpack(records)) end
   local since = fresh + #records
@@ -78,19 +101,19 @@ if at == last_at then break end
 local start, H, answer = at, key, nil
 local tag, bucket, scope = match(H, '^(.-({%d+}:))e:(.*)$')
 local L, W, channel = tag .. 'c:' .. scope, tag .. 'w:' .. scope, own_prefix .. bucket .. 'p:' .. scope
-local way, count, size, sequence, life, floor, step, keep_text = match(ARGV[at + 1], '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.+)$')
+local way, count, size, sequence, life, floor, step, keep_text = match(ARGV[at + 1], '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$')
 local writer, first = ARGV[at + 2], ARGV[at + 3]
 count, size, floor, step = tonumber(count), tonumber(size), tonumber(floor), tonumber(step)
 at = start + 2
-local wanted, commits = { '"s', '"w', '"k' }, nil
+local wanted, commits = { '"s', '"w', '"k', '"b' }, nil
 if way == 'plain' then
-  for i = 1, count do wanted[i + 3] = ARGV[start + i * 3 + 1] end
+  for i = 1, count do wanted[i + 4] = ARGV[start + i * 3 + 1] end
 elseif way == 'lean' then
 ${readFunctions}
 ${leanCommits}
 end
 local found = call('HMGET', H, unpack(wanted))
-local state, last_writer, kept_text = found[1], found[2], found[3]
+local state, last_writer, kept_text, base_text = found[1], found[2], found[3] or '', found[4]
 -- The last writer's sequence, time, first commit and answer stand with the scope's other fields, which Redis keeps compact as long as none has
 -- more than 64 bytes; those of the writers before it have a key of their own.
 local is_last = last_writer and byte(last_writer, #writer + 1) == 10 and sub(last_writer, 1, #writer) == writer
@@ -105,19 +128,24 @@ if count > 0 then
     local before, this = tonumber(last), tonumber(sequence)
     if this < before then answer = '["superseded",' .. now_text .. ']'
     elseif this == before then
-      if is_last then about, given = unpack(call('HMGET', H, '"i', '"a')) end
+      if is_last then
+        about, given = unpack(call('HMGET', H, '"i', '"a'))
+        given = whole(given, state)
+      end
       answer = about == first and given or '["conflict",' .. now_text .. ']'
     end
   end
 end
 if not answer and now > tonumber(life) then answer = '["overdue",' .. now_text .. ']' end
-local head_text, events_text, next_text, fresh
-if state then head_text, events_text, next_text, fresh = match(state, '^(%d+) (%d+) (%d+) (%d+)$') end
+local head_text, events_text, next_text, fresh, ordered
+if state then head_text, events_text, next_text, fresh, ordered = match(state, '^(%d+) (%d+) (%d+) (%d+)(i?)$') end
 local is_plain = head_text and (next_text == '0' or tonumber(next_text) > now)
 ${plainScript}
 if not answer then
 ${readFunctions}
 ${logFunctions}
+${spanFunctions}
+${firstRecordFunction}
 local O, X, V = tag .. 'o:' .. scope, tag .. 'x:' .. scope, tag .. 'f:' .. scope
 local S, D, F = tag .. 'scopes', tag .. 'due', tag .. 'floor'
 local function exact(n)
@@ -127,9 +155,14 @@ local function exact(n)
     if tonumber(text) == n then return text end
   end
 end
--- An entry is its revision and its text. Where there is more to it, when it was created, its deadline and its metadata stand between them.
+-- An entry is its revision and its text. Where there is more to it, when it was created, its deadline and its metadata stand between them. One of the
+-- scope's first commit is its place there, as a letter, and its text.
 local function parse(raw)
   if not raw then return nil end
+  if byte(raw) > 57 then
+    local revision = tonumber(base_text or match(state, '^%d+'))
+    return { revision = revision, created = revision, expires = 0, raw = raw }
+  end
   if sub(raw, 17, 17) == ' ' then
     local revision = tonumber(sub(raw, 1, 16))
     return { revision = revision, created = revision, expires = 0, raw = raw }
@@ -138,6 +171,7 @@ local function parse(raw)
   return { revision = tonumber(sub(raw, 1, 16)), created = tonumber(sub(raw, 18, 33)), expires = tonumber(expires), raw = raw }
 end
 local function text_of(entry)
+  if byte(entry.raw) > 57 then return sub(entry.raw, 2), '' end
   if sub(entry.raw, 17, 17) == ' ' then return sub(entry.raw, 18), '' end
   local size, rest = match(entry.raw, '^%d+ (%d+) (.*)$', 34)
   return sub(rest, size + 1), sub(rest, 1, size)
@@ -152,6 +186,7 @@ local function amount(given)
   return tonumber(given)
 end
 local function refused(why, index, key, entry)
+  if entry and byte(entry.raw) > 57 then entry.raw = (base_text or match(state, '^%d+')) .. ' ' .. sub(entry.raw, 2) end
   return '["' .. why .. '",' .. index .. ',' .. (entry and '[' .. json(key) .. ',' .. json(entry.raw) .. ']' or 'null') .. ']'
 end
 local function sum_of(entry, m)
@@ -182,14 +217,19 @@ ${leanScript}
 if not answer then
 at = start + 2
 -- An empty batch only sweeps: the scope keeps what it kept.
-if count == 0 and kept_text then keep_text = kept_text end
+if count == 0 and state then keep_text = kept_text end
 local keep = {}
-for part in string.gmatch(keep_text, '%S+') do keep[#keep + 1] = tonumber(part) end
+for part in string.gmatch(keep_text == '' and '${usualRetention}' or keep_text, '%S+') do keep[#keep + 1] = tonumber(part) end
 commits = {}
 for i = 1, count do
   local commit = { about = about_of(take(), writer), conditions = {}, mutations = {} }
   if way == 'plain' then
     commit.metadata, commit.mutations[1] = '', { op = 'put', key = take(), ttl = -1, text = take() }
+  elseif way == 'lean' then
+    commit.metadata = take()
+    local m, conditions = take_lean()
+    commit.mutations[1] = m
+    for j = 1, conditions do commit.conditions[j] = { key = take(), revision = number() } end
   else
     commit.metadata = take()
     for j = 1, number() do
@@ -213,11 +253,22 @@ for i = 1, count do
   commits[i] = commit
 end
 
-local meta = { match(state or '0 0 0 0', '^(%d+) (%d+) (%d+) (%d+) ?(%d*) ?(%d*)$') }
-local head, events_head, next_before, deadline = tonumber(meta[1]), tonumber(meta[2]), meta[3], tonumber(meta[5])
+-- The first revision alone, or with a \`y\` in the fourth place: the scope has had one commit, whose record is told by its entries.
+local meta = { match(state or '0 0 0 0', '^(%d+) ?(%d*) ?(%d*) ?(y?%d*)(i?) ?(%d*) ?(%d*)$') }
+local head, events_head, next_before, deadline = tonumber(meta[1]), tonumber(meta[2]) or 0, meta[3], tonumber(meta[6])
+if next_before == '' then next_before = '0' end
 if deadline == 0 then deadline = nil end
-local seal = meta[6] == '1' and call('HGET', H, '"seal')
-local known, ended, records, gone = head > 0 or seal, false, {}, false
+ordered, fresh = meta[5], tonumber(meta[4]) or 0
+local is_young, born_at, first_text = byte(meta[4] == '' and 'y' or meta[4]) == 121, nil, nil
+if is_young then born_at = tonumber((sub(meta[4], 2))) or math.floor(head / 1000) end
+local about, given, told_about, seal = unpack(call('HMGET', H, '"i', '"a', '"r', '"seal'))
+if meta[7] ~= '1' then seal = false end
+local size = 0
+if state then
+  size = call('HLEN', H) - 4
+  for _, field in ipairs({ found[3], base_text, told_about, seal }) do if field then size = size - 1 end end
+end
+local known, ended, records = head > 0 or seal, false, {}
 if head == 0 then floor = math.max(floor, tonumber(call('GET', F)) or 0) end
 
 local function get(key) return parse(call('HGET', H, key)) end
@@ -226,18 +277,51 @@ local function live(key)
   local entry = get(key)
   if entry and is_live(entry) then return entry end
 end
-local function write(key, before, revision, created, expires, metadata, text)
-  call('HSET', H, key, raw_of(revision, created, expires, metadata, text))
-  if not before then call('ZADD', O, 0, key) end
+-- What the record of the first commit is told by is about to change: from now on it is kept.
+local function unfold()
+  if not is_young then return end
+  is_young = false
+  first_text = first_record(H, meta[1], int(born_at))
+  base_text = meta[1]
+end
+local function order()
+  call('DEL', O)
+  local scores = {}
+  for _, key in ipairs(call('HKEYS', H)) do
+    if byte(key) ~= 34 then
+      scores[#scores + 1] = 0
+      scores[#scores + 1] = key
+    end
+    if #scores >= 2000 then
+      call('ZADD', O, unpack(scores))
+      scores = {}
+    end
+  end
+  if #scores > 0 then call('ZADD', O, unpack(scores)) end
+  ordered = 'i'
+end
+local function write(key, before, revision, created, expires, metadata, text, place)
+  unfold()
+  call('HSET', H, key, place and string.char(64 + place) .. text or raw_of(revision, created, expires, metadata, text))
+  if not before then
+    size = size + 1
+    if ordered ~= '' then call('ZADD', O, 0, key) elseif size > ${unorderedEntries} then order() end
+  end
   if expires > 0 then call('ZADD', X, int(expires), key)
   elseif before and before.expires > 0 then call('ZREM', X, key) end
 end
 local function remove(key)
-  call('HDEL', H, key)
-  call('ZREM', O, key)
+  unfold()
+  size = size - call('HDEL', H, key)
+  if ordered ~= '' then call('ZREM', O, key) end
   call('ZREM', X, key)
 end
 local function within(from, to, visit)
+  if ordered == '' then
+    local found = span_of(H, from, to)
+    for i = 2, #found, 2 do visit(parse(found[i])) end
+    return
+  end
   local stop, place = to == '' and '+' or '(' .. to, 0
   while true do
     local keys = call('ZRANGEBYLEX', O, '[' .. from, stop, 'LIMIT', place, 1000)
@@ -249,12 +333,16 @@ end
 local function earliest() return tonumber(call('ZRANGE', X, 0, 0, 'WITHSCORES')[2]) end
 local function end_of_scope()
   local latest = deadline
-  within('!/lock/', '!/lock0', function(entry) latest = math.max(latest, entry.expires) end)
+  -- A lock has a deadline of its own.
+  if call('ZCARD', X) > 0 then
+    within('!/lock/', '!/lock0', function(entry) latest = math.max(latest, entry.expires) end)
+  end
   return latest
 end
 local function advance() return math.max(math.max(head, floor) + step, micros) end
 
 local function append(revision, about, changes, events)
+  unfold()
   local facts = #events > 0
   local record = record_of(revision, head, about, table.concat(changes, ','), facts and table.concat(events, ','), events_head)
   head = revision
@@ -288,8 +376,9 @@ end
 
 -- The scope goes; what is remembered of its writers stays.
 local function forget()
-  if last_writer then bury(H, W, last_writer, life) end
-  last_writer = nil
+  if last_writer then bury(H, W, last_writer, life, state) end
+  last_writer, base_text, first_text, told_about, given = nil, nil, nil, nil, nil
+  is_young, size, ordered, fresh = false, 0, '', 0
   call('DEL', H, O, X, L, V)
 end
 
@@ -340,17 +429,28 @@ local function judge(commit)
   return nil, numbers
 end
 
+-- Whether the entries of a scope's first commit can tell its record: then it is not kept beside them.
+local function first_of_all(commit)
+  local puts = 0
+  if count > 1 or seal or keep[1] < 1 or commit.metadata ~= '' then return false end
+  for _, m in ipairs(commit.mutations) do
+    if m.op == 'put' and m.ttl < 0 then puts = puts + 1 elseif m.op ~= 'slide' then return false end
+  end
+  return puts > 0 and puts <= 62
+end
+
 local function apply(commit)
   local refusal, numbers = judge(commit)
   if refusal then return refusal end
   local revision, born, changes, events = advance(), head == 0, {}, {}
+  local first = born and first_of_all(commit)
   for _, m in ipairs(commit.mutations) do
     if m.op == 'put' or m.op == 'add' then
       local before = get(m.key)
       local created, expires = before and before.created or revision, 0
       if m.ttl >= 0 then expires = now + m.ttl elseif m.op == 'add' and before then expires = before.expires end
       local text = m.text or m.sum
-      write(m.key, before, revision, created, expires, commit.metadata, text)
+      write(m.key, before, revision, created, expires, commit.metadata, text, first and #changes + 1)
       changes[#changes + 1] = set_of(m.key, text, revision, created, expires)
     elseif m.op == 'delete' then
       if call('HEXISTS', H, m.key) == 1 then
@@ -374,6 +474,7 @@ local function apply(commit)
   local found_numbers = table.concat(numbers) .. ']'
   if #changes == 0 and #events == 0 then return '[' .. int(head) .. ',0' .. found_numbers end
   append(revision, commit.about, changes, events)
+  if first then is_young, born_at = true, now end
   return '[' .. int(revision) .. ',' .. #changes .. found_numbers
 end
 
@@ -385,12 +486,17 @@ for i, commit in ipairs(commits) do
 end
 
 local messages, next_deadline = {}, nil
+if first_text then
+  call('RPUSH', L, first_text)
+  call('HSET', H, '"b', base_text)
+  if told_about then call('HDEL', H, '"r') end
+end
 for i, record in ipairs(records) do
   messages[i] = record.text
-  if keep[1] > 0 then call('RPUSH', L, record.text) end
+  if keep[1] > 0 and not is_young then call('RPUSH', L, record.text) end
   if record.facts and keep[3] > 0 then call('RPUSH', V, record.text) end
 end
-if #records > 0 then
+if #records > 0 and not is_young then
   trim(L, keep[1], micros - keep[2] * 1000)
   if events_head > 0 then trim(V, keep[3], micros - keep[4] * 1000) end
 end
@@ -414,14 +520,24 @@ else
   local over
   if not seal then
     if deadline then over = end_of_scope()
-    elseif call('ZCARD', O) == call('ZCARD', X) then
+    elseif size == call('ZCARD', X) then
       over = tonumber(call('ZREVRANGE', X, 0, 0, 'WITHSCORES')[2]) or now
     end
     if over and not deadline and call('LLEN', V) > 0 then over = math.max(over, now + keep[4]) end
   end
   -- The short ways are for a state of four parts.
   local more = (over or seal) and ' ' .. int(deadline or 0) .. ' ' .. (seal and '1' or '0') or ''
-  call('HSET', H, '"s', int(head) .. ' ' .. int(events_head) .. ' ' .. next_text .. ' ' .. (#records > 0 and '0' or meta[4]) .. more, '"k', keep_text)
+  local part = int(#records > 0 and 0 or fresh) .. ordered
+  if is_young then part = 'y' .. (born_at == math.floor(head / 1000) and '' or int(born_at)) end
+  local changed = int(head) .. ' ' .. int(events_head) .. ' ' .. next_text .. ' ' .. part .. more
+  if is_young and next_text == '0' and part == 'y' and more == '' then changed = int(head) end
+  if state and count == 0 and given and changed ~= state then call('HSET', H, '"a', whole(given, state)) end
+  -- Another batch is remembered from now on; one that went with the scope is not its own.
+  if count > 0 and is_young and last_writer and not told_about then
+    call('HSET', H, '"r', about_of(about, match(last_writer, '^(.*)\\n%d+\\n%d+$')))
+  end
+  call('HSET', H, '"s', changed)
+  if keep_text ~= '' or kept_text ~= '' then keep_as(H, keep_text) end
   if seal then call('HSET', H, '"seal', seal) else call('HDEL', H, '"seal') end
   for _, key in ipairs({ H, O, X, L, V }) do
     if over then call('PEXPIREAT', key, int(math.max(over, tonumber(life), now + 1000) - offset))
@@ -433,8 +549,13 @@ answer = '[' .. int(head) .. ',' .. now_text .. ',' .. (next_deadline and int(ne
   .. ',[' .. table.concat(outcomes, ',') .. ']]'
 if count > 0 then
   if head > 0 or seal then
-    if last_writer and not is_last then bury(H, W, last_writer, life) end
-    call('HSET', H, '"w', writer .. '\\n' .. sequence .. '\\n' .. life, '"i', first, '"a', answer)
+    if last_writer and not is_last then bury(H, W, last_writer, life, state) end
+    local told = answer
+    if count == 1 and head > 0 then
+      local outcome, same = string.gsub(outcomes[1], '^%[' .. int(head) .. ',', '[h,')
+      if same == 1 then told = (now == math.floor(head / 1000) and '' or now_text) .. outcome end
+    end
+    call('HSET', H, '"w', writer .. '\\n' .. sequence .. '\\n' .. life, '"i', first, '"a', told)
   else
     remember(W, writer, sequence .. '\\n' .. life .. '\\n' .. first .. '\\n' .. answer, life)
   end

@@ -1,4 +1,20 @@
-/** Where a scope lives in Redis. */
+/**
+ * Where a scope lives in Redis, and how it stands there. Most scopes are small, so a small one is a single hash that Redis keeps compact: at most 128
+ * fields, none of more than 64 bytes.
+ *
+ * - A key's field is its entry: `<revision> <text>`; where there is more to it, `<revision>|<created><deadline> <bytes of metadata> <metadata><text>`;
+ *   of the scope's first commit `<place><text>`, the place a character from `A` on, so no digit.
+ * - `"s` is the state: head, head of the events, next deadline, records since the log was cut, then `i` where the keys' order is kept; where the scope
+ *   is to end or is sealed, its own deadline and whether it is sealed. `y` in the fourth place, with the time unless the head tells it, or a head alone:
+ *   there was one commit, and its record is told by its entries. From the second on `"b` is the revision of the first, and the records are in the log.
+ * - `"k` is the retention, unless it is the usual one; `"seal` a seal's note.
+ * - `"w`, `"i` and `"a` are the last writer with sequence and time, its batch's first commit, and the answer, see `commit-script.ts`; `"r` whose the first
+ *   commit was, where another batch is remembered that wrote nothing.
+ *
+ * Forms are told apart by how they begin, so a newer one needs no other key: what the first versions wrote (each entry with its revision, each scope
+ * with its order and its log) is read as it is and goes on in the new forms. Older versions don't read these: all processes are brought up to date before one writes.
+ * A form that could be taken for another gets another letter than `e` in the hash's name.
+ */
 import { HoldfastError, type ScopeId } from "@holdfast/core";
 import { Command } from "ioredis";
 
@@ -15,7 +31,7 @@ export interface BucketKeys {
 export interface ScopeKeys extends BucketKeys {
 	/** Entries and the scope's own facts, in one hash. */
 	readonly entries: string;
-	/** The entries' keys, ordered: a sorted set of equal scores. */
+	/** The entries' keys, ordered: a sorted set of equal scores, made when there are many. */
 	readonly order: string;
 	readonly changes: string;
 	readonly events: string;

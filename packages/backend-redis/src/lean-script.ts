@@ -1,21 +1,28 @@
+import { mostUnordered } from "./order-script.js";
+
 /** Reads the commits of the short way, and what has to be looked at for them: the keys of their conditions, and their own. */
 export const leanCommits = `
   commits = {}
   for i = 1, count do
-    local commit = { about = take(), metadata = take(), conditions = number() }
+    local commit = { about = take(), metadata = take() }
+    commit.m, commit.conditions = take_lean()
     commit.at = at
-    for j = 0, commit.conditions - 1 do wanted[#wanted + 1] = ARGV[at + j * 3 + 2] end
-    at = at + commit.conditions * 3 + 1
-    local op = take()
-    commit.op, commit.key = op, take()
-    if op == 'put' then commit.ttl, commit.text = number(), take()
-    elseif op == 'touch' then commit.ttl = number()
-    elseif op == 'add' then
-      commit.by, commit.base, commit.min, commit.max, commit.ttl = number(), take(), take(), take(), number()
-    end
-    wanted[#wanted + 1] = commit.key
+    for j = 0, commit.conditions - 1 do wanted[#wanted + 1] = ARGV[at + j * 2 + 1] end
+    at = at + commit.conditions * 2
+    wanted[#wanted + 1] = commit.m.key
     commits[i] = commit
   end
+`;
+
+/** Reads what a commit of the short way does, and how many conditions follow. */
+export const takeLean = `
+local function take_lean()
+  local op, ttl, conditions = match(take(), '^(%l+) (%S+) (%d+)$')
+  local m = { op = op, key = take(), ttl = tonumber(ttl) }
+  if op == 'put' then m.text = take()
+  elseif op == 'add' then m.by, m.base, m.min, m.max = number(), take(), take(), take() end
+  return m, tonumber(conditions)
+end
 `;
 
 /**
@@ -25,23 +32,28 @@ export const leanCommits = `
  */
 export const leanScript = `
 local function take_the_short_way()
-  local known, risky = {}, 0
-  for i = 4, #wanted do known[wanted[i]] = found[i] end
+  local known, risky, births = {}, 0, 0
+  for i = 5, #wanted do known[wanted[i]] = found[i] end
+  local size = call('HLEN', H)
   for _, commit in ipairs(commits) do
-    if commit.op == 'delete' or (commit.ttl and commit.ttl >= 0 and commit.op ~= 'touch') then
-      local before = parse(known[commit.key])
+    local m = commit.m
+    if not known[m.key] and (m.op == 'put' or m.op == 'add') then births = births + 1 end
+    if m.op == 'delete' or (m.ttl >= 0 and m.op ~= 'touch') then
+      local before = parse(known[m.key])
       if count > 1 or (before and before.expires == 0) then risky = risky + 1 end
     end
   end
-  -- With no lasting entry left, all keys of the scope get an end: that is for the long way.
-  if risky > 0 and call('ZCARD', O) <= call('ZCARD', X) + risky then return end
+  -- A scope that may grow beyond what needs no order is for the long way.
+  if births > 0 and ordered == '' and size + births > ${mostUnordered} then return end
+  -- With no lasting entry left, all keys of the scope get an end: so is that.
+  if risky > 0 and size - 4 - (found[3] and 1 or 0) - (base_text and 1 or 0) <= call('ZCARD', X) + risky then return end
 
   local head, outcomes, records, next_at, look = tonumber(head_text), {}, {}, tonumber(next_text), false
   -- What is written of one commit goes into the same call as the scope's own fields.
-  local fields = { '"s', '', '"k', keep_text, '"w', '', '"i', first, '"a', '' }
+  local fields = { '"s', '', '"w', '', '"i', first, '"a', '' }
   local function store(key, raw)
     known[key] = raw
-    if count == 1 then fields[11], fields[12] = key, raw else call('HSET', H, key, raw) end
+    if count == 1 then fields[9], fields[10] = key, raw else call('HSET', H, key, raw) end
   end
   -- Notes that a key has another deadline, 0 for none. The earliest has to be looked for only where it was this key's.
   local function until_when(key, before, expires)
@@ -53,19 +65,20 @@ local function take_the_short_way()
   end
   local function run(commit)
     for j = 0, commit.conditions - 1 do
-      local key = ARGV[commit.at + j * 3 + 2]
+      local key = ARGV[commit.at + j * 2 + 1]
       local raw = known[key]
-      local revision = raw and tonumber(sub(raw, 1, 16)) or 0
-      if revision ~= tonumber(ARGV[commit.at + j * 3 + 3]) then
-        return refused('condition', j, key, raw and { raw = raw })
+      local entry = parse(raw)
+      if (entry and entry.revision or 0) ~= tonumber(ARGV[commit.at + j * 2 + 2]) then
+        return refused('condition', j, key, entry)
       end
     end
-    local op, key = commit.op, commit.key
+    local m = commit.m
+    local op, key = m.op, m.key
     local before, change, numbers = parse(known[key]), nil, ''
     local revision = max(max(head, floor) + step, micros)
     if op == 'touch' then
       if not before then return refused('absent', 0) end
-      local expires = now + commit.ttl
+      local expires = now + m.ttl
       if before.expires > 0 and expires > before.expires then
         local text, metadata = text_of(before)
         store(key, raw_of(before.revision, before.created, expires, metadata, text))
@@ -75,22 +88,22 @@ local function take_the_short_way()
       if before then
         known[key] = false
         call('HDEL', H, key)
-        call('ZREM', O, key)
+        if ordered ~= '' then call('ZREM', O, key) end
         until_when(key, before.expires, 0)
         change = '[' .. json(key) .. ',0]'
       end
     else
-      local text, created, expires = commit.text, before and before.created or revision, 0
+      local text, created, expires = m.text, before and before.created or revision, 0
       if op == 'add' then
-        local sum, why, entry = sum_of(before, commit)
+        local sum, why, entry = sum_of(before, m)
         if why then return refused(why, 0, key, entry) end
         text = exact(sum)
         numbers = ',' .. text
       end
-      if commit.ttl >= 0 then expires = now + commit.ttl
+      if m.ttl >= 0 then expires = now + m.ttl
       elseif op == 'add' and before then expires = before.expires end
       store(key, raw_of(revision, created, expires, commit.metadata, text))
-      if not before then call('ZADD', O, 0, key) end
+      if not before and ordered ~= '' then call('ZADD', O, 0, key) end
       until_when(key, before and before.expires or 0, expires)
       change = set_of(key, text, revision, created, expires)
     end
@@ -99,7 +112,7 @@ local function take_the_short_way()
     head = revision
     return '[' .. int(revision) .. ',1' .. numbers .. ']'
   end
-  if last_writer and not is_last then bury(H, W, last_writer, life) end
+  if last_writer and not is_last then bury(H, W, last_writer, life, state) end
   for i, commit in ipairs(commits) do outcomes[i] = run(commit) end
 
   if look then next_at = tonumber(call('ZRANGE', X, 0, 0, 'WITHSCORES')[2] or 0) end
@@ -109,9 +122,10 @@ local function take_the_short_way()
   end
   answer = '[' .. int(head) .. ',' .. now_text .. ',' .. next_now .. ',[' .. table.concat(outcomes, ',') .. ']]'
   local since = #records > 0 and log(L, records, fresh, keep_text, kept_text == keep_text) or fresh
-  fields[2] = int(head) .. ' ' .. events_text .. ' ' .. next_now .. ' ' .. since
-  fields[6], fields[10] = writer .. '\\n' .. sequence .. '\\n' .. life, answer
+  fields[2] = int(head) .. ' ' .. events_text .. ' ' .. next_now .. ' ' .. since .. ordered
+  fields[4], fields[8] = writer .. '\\n' .. sequence .. '\\n' .. life, answer
   call('HSET', H, unpack(fields))
+  if kept_text ~= keep_text then keep_as(H, keep_text) end
   if #records > 0 then redis.pcall('PUBLISH', channel, '[' .. table.concat(records, ',') .. ']') end
 end
 if way == 'lean' and is_plain then take_the_short_way() end

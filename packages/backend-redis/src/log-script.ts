@@ -21,3 +21,35 @@ local function trim(key, count, oldest)
   if first and revision_of(first) < oldest then redis.call('LTRIM', key, place_of(key, oldest), -1) end
 end
 `;
+
+/**
+ * What a record says of a commit, in Lua, as it was sent: not thrice what a manager is called, which is its commits' origin, the beginning of
+ * their ids, and the writer; and nothing more than the rest of the id where that is all there is.
+ */
+export const aboutFunction = `
+local function about_of(text, writer)
+  local first = string.byte(text)
+  if first == 46 then return '"' .. writer .. '",["' .. text .. '"],0,null' end
+  if first == 91 then return '"' .. writer .. '",' .. text end
+  return text
+end
+`;
+
+/**
+ * The record of a scope's first commit, in Lua, made of its entries: as long as a second one has written nothing, it is not kept beside them. Each
+ * entry has its place in the record before its text, see {@link "./keys.js"}.
+ */
+export const firstRecordFunction = `
+local function first_record(key, revision, time)
+  local writer, about, known = unpack(redis.call('HMGET', key, '"w', '"i', '"r'))
+  local fields, changes = redis.call('HGETALL', key), {}
+  for i = 1, #fields, 2 do
+    local name, raw = fields[i], fields[i + 1]
+    if string.byte(name) ~= 34 then
+      changes[string.byte(raw) - 64] = '[' .. cjson.encode(name) .. ',' .. cjson.encode(string.sub(raw, 2)) .. ']'
+    end
+  end
+  known = known or about_of(about, string.match(writer, '^(.*)\\n%d+\\n%d+$'))
+  return '[' .. revision .. ',0,' .. time .. ',' .. known .. ',[' .. table.concat(changes, ',') .. ']]', known
+end
+`;

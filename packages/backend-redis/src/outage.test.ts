@@ -218,9 +218,10 @@ test("what a user may not do is `failed`, a script that broke off is unknown", a
 	const client = new Client(redis(server.url));
 	onTestFinished(() => client.backend.close());
 	await client.apply(put("a", 1));
-	const [order] = await admin.keys("*:o:*");
-	await admin.del(order as string);
-	await admin.set(order as string, "not a sorted set");
+	await client.apply(put("a", 2));
+	const [log] = await admin.keys("*:c:*");
+	await admin.del(log as string);
+	await admin.set(log as string, "not a list");
 	const answer = await client.send(await client.batch([[put("b", 1)]]));
 	expect(answer).toMatchObject({ failed: "unknown" });
 });

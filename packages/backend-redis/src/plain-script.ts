@@ -1,3 +1,5 @@
+import { mostUnordered } from "./order-script.js";
+
 /**
  * The shortest way of a commit, in Lua: puts without conditions, deadlines or metadata, in a scope that is there, open, without a deadline of its own
  * and with nothing due. Most commits are these, and interpreted Lua is what they cost: one call each for the clock, reading, writing, the log and
@@ -13,7 +15,7 @@ if not answer and way == 'plain' and is_plain then
     local key, text = ARGV[at + 1], ARGV[at + 2]
     local place = places[key]
     -- The same key again in this batch: what counts is what was just written of it.
-    local raw = place and fields[place] or not place and found[i + 3]
+    local raw = place and fields[place] or not place and found[i + 4]
     if not place then
       if not raw then
         born = born or {}
@@ -27,8 +29,8 @@ if not answer and way == 'plain' and is_plain then
     local revision, change = int(last), json(text)
     if not raw then fields[place] = revision .. ' ' .. text
     else
-      local created = sub(raw, 1, 16)
-      if byte(raw, 17) == 124 then
+      local created = byte(raw) > 57 and base_text or sub(raw, 1, 16)
+      if created ~= base_text and byte(raw, 17) == 124 then
         created = sub(raw, 18, 33)
         -- A deadline that ends is for the longer ways.
         if sub(raw, 34, 35) ~= '0 ' then outcomes = nil; break end
@@ -40,15 +42,18 @@ if not answer and way == 'plain' and is_plain then
     records[i] = '[' .. revision .. ',' .. before .. ',' .. now_text .. ',' .. about_of(ARGV[at], writer) .. ',[[' .. json(key) .. ',' .. change .. ']]]'
     before = revision
   end
+  -- So is a scope that grows beyond what needs no order.
+  if born and ordered == '' and call('HLEN', H) + #born / 2 > ${mostUnordered} then outcomes = nil end
   if outcomes then
     answer = '[' .. before .. ',' .. now_text .. ',' .. next_text .. ',[' .. table.concat(outcomes, ',') .. ']]'
     local is_same = kept_text == keep_text
-    fields[2] = before .. ' ' .. events_text .. ' ' .. next_text .. ' ' .. log(L, records, fresh, keep_text, is_same)
+    fields[2] = before .. ' ' .. events_text .. ' ' .. next_text .. ' ' .. log(L, records, fresh, keep_text, is_same) .. ordered
     fields[4], fields[8] = writer .. '\\n' .. sequence .. '\\n' .. life, answer
-    if not is_same then fields[size + 1], fields[size + 2] = '"k', keep_text end
-    if last_writer and not is_last then bury(H, W, last_writer, life) end
+    if count == 1 then fields[8] = last == micros and offset % 1 == 0 and 'h' or now_text .. 'h' end
+    if last_writer and not is_last then bury(H, W, last_writer, life, state) end
     call('HSET', H, unpack(fields))
-    if born then call('ZADD', tag .. 'o:' .. scope, unpack(born)) end
+    if not is_same then keep_as(H, keep_text) end
+    if born and ordered ~= '' then call('ZADD', tag .. 'o:' .. scope, unpack(born)) end
     redis.pcall('PUBLISH', channel, '[' .. table.concat(records, ',') .. ']')
   end
 end

@@ -31,7 +31,7 @@ import { Script } from "./script.js";
 import { type Client, isCluster, serversOf } from "./servers.js";
 import { ShardedSubscriber } from "./sharded-subscriber.js";
 import { Subscriber } from "./subscriber.js";
-import { packed, parseAnswer, parseEntry, parseRead, parseRecords, pushBatch, stateField } from "./wire.js";
+import { packed, parseAnswer, parseEntry, parseRead, parseRecords, pushBatch, readFields } from "./wire.js";
 
 /** Options of {@link redis}. */
 export interface RedisOptions {
@@ -128,7 +128,7 @@ class RedisBackend implements Backend {
 		const found = this.#run([
 			...asks.map(({ scope, keys }) => ({
 				command: "hmget",
-				args: [entriesKey(this.#prefix, scope), stateField, ...keys],
+				args: [entriesKey(this.#prefix, scope), ...readFields, ...keys],
 			})),
 			{ command: "time", args: [] },
 		]);
@@ -158,13 +158,19 @@ class RedisBackend implements Backend {
 		);
 		return answers.map((answer, i) =>
 			answer.then((given) => {
-				const [head, now, next, ...found] = given as [string, string, string, ...(string | null)[]];
+				const [head, now, next, first, ...found] = given as [
+					string,
+					string,
+					string,
+					string,
+					...(string | null)[],
+				];
 				const { keys } = asks[i] as ReadAsk;
 				return {
 					head: Number(head),
 					now: Number(now),
 					next: next === "0" ? null : Number(next),
-					entries: keys.map((key, at) => (found[at] ? parseEntry(key, found[at]) : null)),
+					entries: keys.map((key, at) => (found[at] ? parseEntry(key, found[at], Number(first)) : null)),
 				};
 			}, unread),
 		);
@@ -198,14 +204,14 @@ class RedisBackend implements Backend {
 
 	async list(scope: ScopeId, { from, to, limit, bytes }: KeyRange): Promise<ListPage> {
 		const { entries, order, changes } = scopeKeys(this.#prefix, scope);
-		const [head, now, next, ...found] = (await this.#ask({
+		const [head, now, next, first, ...found] = (await this.#ask({
 			script: this.#scripts.list,
 			keys: [entries, order, changes],
 			args: [this.#offset(), from, to ?? "", limit, bytes],
 		})) as string[];
 		const listed = [];
 		for (let i = 0; i < found.length; i += 2)
-			listed.push(parseEntry(found[i] as string, found[i + 1] as string));
+			listed.push(parseEntry(found[i] as string, found[i + 1] as string, Number(first)));
 		return {
 			entries: listed,
 			next: next === "" ? null : (next as string),

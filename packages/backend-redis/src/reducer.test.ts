@@ -30,6 +30,7 @@ test(
 	},
 	() =>
 		agreesWithMemory(store, {
+			runs: 600,
 			advance: (ms) => {
 				offset += ms;
 			},

@@ -11,6 +11,7 @@ import type {
 	EventFact,
 	Failure,
 	Json,
+	KeyCondition,
 	LogRecord,
 	Mutation,
 	Put,
@@ -18,6 +19,7 @@ import type {
 	Refused,
 } from "@holdfast/core";
 import { spanUnder, storedValue } from "@holdfast/core";
+import { retentionText, usualRetention } from "./retention.js";
 
 type Argument = string | number;
 
@@ -49,10 +51,12 @@ function mutationArguments(mutation: Mutation): Argument[] {
 	}
 }
 
-/** What a record says of a commit beside what it did. The origin is not said twice, and not at all where it is the writer, see the commit script. */
+/** What a record says of a commit beside what it did. The origin is not said twice, and not at all where it is the writer, see `log-script.ts`. */
 function about({ id, origin = "", metadata, quiet }: Commit, writer: string | undefined): string {
 	const isOwn = origin !== "" && id.startsWith(origin);
-	const idText = isOwn ? `[${JSON.stringify(id.slice(origin.length))}]` : JSON.stringify(id);
+	const rest = isOwn ? id.slice(origin.length) : "";
+	if (origin === writer && metadata === undefined && quiet !== true && /^\.\w+$/.test(rest)) return rest;
+	const idText = isOwn ? `[${JSON.stringify(rest)}]` : JSON.stringify(id);
 	const metadataText = metadata === undefined ? "null" : JSON.stringify(metadata);
 	const text = `${idText},${quiet === true ? 1 : 0},${metadataText}`;
 	return isOwn && origin === writer ? text : `${JSON.stringify(origin)},${text}`;
@@ -90,6 +94,19 @@ const wayOf = (commits: readonly Commit[]): Way => {
 	return commits.every(isPlain) ? "plain" : commits.every(isLean) ? "lean" : "long";
 };
 
+type LeanMutation = Extract<Mutation, { readonly key: string }>;
+
+function pushLean(args: Argument[], mutation: LeanMutation, conditions: readonly KeyCondition[]): void {
+	const ttl = (mutation.op === "delete" ? null : mutation.ttl) ?? -1;
+	args.push(`${mutation.op} ${ttl} ${conditions.length}`, mutation.key);
+	if (mutation.op === "put") args.push(mutation.value.text);
+	else if (mutation.op === "add") {
+		const { by, base, min, max } = mutation;
+		args.push(by, amountArgument(base), amountArgument(min), amountArgument(max));
+	}
+	for (const { key, revision } of conditions) args.push(key, revision);
+}
+
 function pushCommit(args: Argument[], commit: Commit, writer: string | undefined, way: Way): void {
 	args.push(about(commit, writer));
 	if (way === "plain") {
@@ -98,7 +115,12 @@ function pushCommit(args: Argument[], commit: Commit, writer: string | undefined
 		return;
 	}
 	const { metadata, if: conditions = [], do: mutations } = commit;
-	args.push(metadata === undefined ? "" : JSON.stringify(metadata), conditions.length);
+	args.push(metadata === undefined ? "" : JSON.stringify(metadata));
+	if (way === "lean") {
+		pushLean(args, mutations[0] as LeanMutation, conditions as readonly KeyCondition[]);
+		return;
+	}
+	args.push(conditions.length);
 	for (const condition of conditions) args.push(...conditionArguments(condition));
 	args.push(mutations.length);
 	for (const mutation of mutations) args.push(...mutationArguments(mutation));
@@ -107,16 +129,16 @@ function pushCommit(args: Argument[], commit: Commit, writer: string | undefined
 /** Adds a batch as the commit script reads it. */
 export function pushBatch(args: Argument[], batch: Batch): void {
 	const { writer, sequence, until, floor, step, keep, commits } = batch;
-	const { changes, events } = keep;
 	const way = wayOf(commits);
 	const start = args.length;
 	args.push("", writer);
 	// The script puts it between quotes as it is.
 	const named = /^\w+$/.test(writer) ? writer : undefined;
 	for (const commit of commits) pushCommit(args, commit, named, way);
+	const kept = retentionText(keep);
 	// Each argument costs; all that is of a known form is one.
 	args[start] =
-		`${way} ${commits.length} ${args.length - start} ${sequence} ${Math.ceil(until)} ${floor} ${step} ${changes.count} ${changes.age} ${events.count} ${events.age}`;
+		`${way} ${commits.length} ${args.length - start} ${sequence} ${Math.ceil(until)} ${floor} ${step} ${kept === usualRetention ? "" : kept}`;
 }
 
 const scopesAtOnce = 32;
@@ -147,19 +169,22 @@ export function packed(batches: readonly Batch[]): Batch[][] {
 // A revision is above the clock's microseconds, and below 2^53.
 const revisionLength = 16;
 
-/** An entry as a field of the scope's hash holds it. */
-export function parseEntry(key: string, raw: string): Entry {
+const plainEntry = (key: string, text: string, revision: number): Entry => ({
+	key,
+	value: storedValue(text),
+	revision,
+	createdRevision: revision,
+	expiresAt: null,
+	metadata: undefined,
+});
+
+/** An entry as a field of the scope's hash holds it; `first` is the revision of the scope's first commit. */
+export function parseEntry(key: string, raw: string, first: number): Entry {
+	// A letter, not a digit: its place in the first commit.
+	if (raw.charCodeAt(0) > 57) return plainEntry(key, raw.slice(1), first);
 	const revision = Number(raw.slice(0, revisionLength));
 	const text = raw.slice(revisionLength + 1);
-	if (raw[revisionLength] === " ")
-		return {
-			key,
-			value: storedValue(text),
-			revision,
-			createdRevision: revision,
-			expiresAt: null,
-			metadata: undefined,
-		};
+	if (raw[revisionLength] === " ") return plainEntry(key, text, revision);
 	const [header, created, expires, size] = /^(\d{16})(\d+) (\d+) /.exec(text) as unknown as [
 		string,
 		string,
@@ -179,21 +204,25 @@ export function parseEntry(key: string, raw: string): Entry {
 	};
 }
 
-/** The field of a scope's hash that holds its head, the head of its events, its next deadline, and more where it is not plain. */
-export const stateField = '"s';
+/**
+ * The fields of a scope's hash that a read needs: its head, with the head of its events, its next deadline, and more where it is not plain; and the
+ * revision of its first commit, where that is another.
+ */
+export const readFields = ['"s', '"b'] as const;
 
 /** A read, as the fields of the scope's hash tell it a moment before `now`; `undefined` where a deadline has passed by then. */
 export function parseRead(
 	keys: readonly string[],
-	[state, ...found]: readonly (string | null)[],
+	[state, born, ...found]: readonly (string | null)[],
 	now: number,
 ): ReadAnswer | undefined {
 	const [head = 0, , next = 0, , deadline = 0, sealed = 0] = state?.split(" ").map(Number) ?? [];
+	const first = born ? Number(born) : head;
 	if (deadline > 0 && deadline <= now && sealed === 0) return undefined;
 	const entries: (Entry | null)[] = [];
 	for (const [i, key] of keys.entries()) {
 		const raw = found[i];
-		const entry = raw ? parseEntry(key, raw) : null;
+		const entry = raw ? parseEntry(key, raw, first) : null;
 		if (entry !== null && entry.expiresAt !== null && entry.expiresAt <= now) return undefined;
 		entries.push(entry);
 	}
@@ -227,7 +256,7 @@ function parseOutcome(outcome: WireOutcome): CommitOutcome {
 		return { ok: true, revision, changes, numbers };
 	}
 	const [why, index, entry, note] = outcome;
-	const refused = { ok: false, why, index, entry: entry === null ? null : parseEntry(...entry) } as const;
+	const refused = { ok: false, why, index, entry: entry === null ? null : parseEntry(...entry, 0) } as const;
 	return note === undefined ? refused : { ...refused, note };
 }
 

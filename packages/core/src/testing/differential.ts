@@ -86,11 +86,16 @@ const anyCommit = fc.record({
 const anyPut = fc
 	.tuple(anyKey, anyData)
 	.map(([key, value]) => ({ wishes: [], do: [put(key, value)], about: {} }));
+/** A commit that goes alone: what a caller waits for, so stores have a way for it too. */
+const anyLone = fc
+	.tuple(fc.array(fc.record({ key: anyKey, holds: fc.boolean() }), { maxLength: 1 }), anyPlain)
+	.map(([wishes, mutation]) => [{ wishes, do: [mutation], about: {} }]);
 const anyCount = fc.constantFrom(0, 2, 10_000, 10_000);
 const anyStep = fc.record({
 	commits: fc.oneof(
 		{ weight: 3, arbitrary: fc.array(anyCommit, { maxLength: 4 }) },
 		{ weight: 1, arbitrary: fc.array(anyPut, { minLength: 1, maxLength: 4 }) },
+		{ weight: 3, arbitrary: anyLone },
 	),
 	minutes: fc.constantFrom(0, 0, 0, 1, 3),
 	step: fc.integer({ min: 1, max: 4096 }),
