@@ -302,6 +302,7 @@ export interface LogRecord {
 	readonly revision: number;
 	/** The head before it; a scope's first record has 0. */
 	readonly previous: number;
+	/** What is pushed may make it only when it is asked for: read it by its name, a spread leaves it out. */
 	readonly id: string;
 	readonly time: number;
 	readonly origin: string | undefined;

@@ -43,6 +43,9 @@ interface DeliveryParts {
 /** Something to tell: a change, the present state, or that the present state has to be read first. */
 type Step = News | { readonly state: Snapshot } | { readonly lost: true };
 
+// On Node `queueMicrotask` makes an async resource for each.
+const settled = Promise.resolve();
+
 /** What is there of a key, or nothing any more, as news; `revision` is that of its deletion. */
 export const replayed = (key: string, entry: Entry | null, revision: number): News => ({
 	change: entry === null ? { type: "delete", key, entry } : { type: "set", key, entry },
@@ -62,6 +65,7 @@ export class Delivery implements Subscription {
 	#queue: Step[] = [];
 	// The latest of each key: while a throttle gathers, or once the queue was full.
 	readonly #latest = new Map<string, News>();
+	readonly #work = (): void => this.#run();
 	#throttled: Cancel | undefined;
 	// In the middle of a call, or about to be: what comes waits.
 	#busy = true;
@@ -195,7 +199,7 @@ export class Delivery implements Subscription {
 	#wake(): void {
 		if (this.#busy || this.#stopped) return;
 		this.#busy = true;
-		queueMicrotask(() => this.#run());
+		void settled.then(this.#work);
 	}
 
 	/** Calls the listener as long as there is something to tell and it answers at once. */
@@ -213,8 +217,10 @@ export class Delivery implements Subscription {
 
 	#take(): Step | undefined {
 		for (;;) {
-			let step = this.#queue.shift();
-			if (step === undefined && this.#throttled === undefined) {
+			const queue = this.#queue;
+			// `pop` is an instruction, `shift` a call.
+			let step = queue.length > 1 ? queue.shift() : queue.pop();
+			if (step === undefined && this.#latest.size > 0 && this.#throttled === undefined) {
 				step = this.#latest.values().next().value;
 				if (step !== undefined) this.#latest.delete(step.change.key);
 			}

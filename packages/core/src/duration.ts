@@ -23,8 +23,11 @@ const longest = 36_500 * units.d;
  * ```
  */
 export function parseDuration(duration: Duration, name = "duration"): number {
-	const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(String(duration)) ?? [];
-	const ms = typeof duration === "number" ? duration : Number(number) * units[unit as DurationUnit];
+	let ms = duration as number;
+	if (typeof duration !== "number") {
+		const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(String(duration)) ?? [];
+		ms = Number(number) * units[unit as DurationUnit];
+	}
 	if (ms >= 0 && ms <= longest) return Math.ceil(ms);
 	throw new HoldfastError(
 		"invalid-argument",

@@ -67,8 +67,8 @@ export interface Frozen {
 }
 
 let size = 0;
-const path: string[] = [];
-const parents: object[] = [];
+let path: string[] = [];
+let parents: object[] = [];
 
 function copyText(text: string): string {
 	if (!text.isWellFormed()) refuse("a string with a lone surrogate", path);
@@ -92,6 +92,18 @@ function child(name: string, value: unknown): unknown {
 	return copied;
 }
 
+function copyProperty(target: Record<string, unknown>, name: string): void {
+	copyText(name);
+	const value = target[name];
+	const copied = child(name, value);
+	if (copied !== value) define(target, name, copied);
+}
+
+function isClean(): boolean {
+	for (const _ in Object.prototype) return false;
+	return true;
+}
+
 function copyObject(source: object): object {
 	const prototype: unknown = Object.getPrototypeOf(source);
 	// Not `map`: a hole becomes undefined, which can be stored, and a subclass an array.
@@ -99,12 +111,9 @@ function copyObject(source: object): object {
 	if (prototype === Object.prototype || prototype === null) {
 		// Copied as a whole it keeps its hidden class; then only what is not a plain value has to be put in again.
 		const target: Record<string, unknown> = { ...source };
-		for (const name of Object.keys(target)) {
-			copyText(name);
-			const value = target[name];
-			const copied = child(name, value);
-			if (copied !== value) define(target, name, copied);
-		}
+		// A loop over names costs a third of a list of them; what others have put on `Object.prototype` is not the value's own.
+		if (isClean()) for (const name in target) copyProperty(target, name);
+		else for (const name of Object.keys(target)) copyProperty(target, name);
 		if (Object.getOwnPropertySymbols(target).length > 0) refuse("a property with a symbol as its name", path);
 		return target;
 	}
@@ -165,8 +174,11 @@ function copy(value: unknown): unknown {
 export function freezeCopy(value: unknown): Frozen {
 	size = 0;
 	binary = false;
-	path.length = 0;
-	parents.length = 0;
+	// What was refused left them as they were.
+	if (parents.length > 0) {
+		path = [];
+		parents = [];
+	}
 	const data = copy(value);
 	return { data, size, binary };
 }

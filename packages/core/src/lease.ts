@@ -25,10 +25,11 @@ export interface LeaseParts {
 /** A lease of this process. */
 export class HeldLease implements Lease {
 	readonly name: string;
-	readonly token: number;
 	/** When it wants to be renewed, by the monotonic clock. */
 	wakesAt = Number.POSITIVE_INFINITY;
-	readonly #key: string;
+	/** Where its manager's {@link Leases} have it; -1 where they do not. */
+	place = -1;
+	readonly #held: KeyCondition;
 	readonly #ttl: number;
 	readonly #parts: LeaseParts;
 	// By the monotonic clock, from before the store was asked: the store's own deadline is never earlier.
@@ -39,15 +40,18 @@ export class HeldLease implements Lease {
 	#owed = false;
 	#controller: AbortController | undefined;
 
-	constructor(name: string, { key, revision }: KeyCondition, ttl: number, asked: number, parts: LeaseParts) {
+	constructor(name: string, held: KeyCondition, ttl: number, asked: number, parts: LeaseParts) {
 		this.name = name;
-		this.token = revision;
-		this.#key = key;
+		this.#held = held;
 		this.#ttl = ttl;
 		this.#parts = parts;
 		this.#deadline = asked + ttl - drift(ttl);
 		this.wakesAt = Math.min(asked + ttl / 3, this.#deadline);
 		parts.leases.add(this);
+	}
+
+	get token(): number {
+		return this.#held.revision;
 	}
 
 	get signal(): AbortSignal {
@@ -58,7 +62,16 @@ export class HeldLease implements Lease {
 	}
 
 	get remaining(): number {
-		return this.#isOver() ? 0 : this.#deadline - this.#parts.store.clock.monotonic();
+		// A stalled event loop calls no timer, so every look at the lease looks at the clock.
+		return this.remainingAt(this.#parts.store.clock.monotonic());
+	}
+
+	/** The same at an instant of the monotonic clock; ends it where its time is over. */
+	remainingAt(now: number): number {
+		const left = this.#end === undefined ? this.#deadline - now : 0;
+		if (left > 0) return left;
+		this.end(this.#failing ? "unreachable" : "expired");
+		return 0;
 	}
 
 	check(): void {
@@ -79,12 +92,11 @@ export class HeldLease implements Lease {
 		this.end("released");
 		this.#owed = false;
 		this.#parts.leases.delete(this);
-		const failed = (error: unknown): void => this.#freeLater(error);
 		try {
-			const freed = this.#submit({ op: "delete", key: this.#key }, undefined, true);
-			return isLater(freed) ? freed.catch(failed) : freed;
+			const freed = this.#submit({ op: "delete", key: this.#held.key }, undefined, true);
+			return isLater(freed) ? freed.catch((error: unknown) => this.#notFreed(error)) : freed;
 		} catch (error) {
-			return failed(error);
+			return this.#notFreed(error);
 		}
 	}
 
@@ -105,7 +117,7 @@ export class HeldLease implements Lease {
 		const asked = this.#parts.store.clock.monotonic();
 		try {
 			const patience = { timeout: Math.min(this.#ttl / 3, this.#deadline - asked) };
-			const outcome = await this.#submit({ op: "touch", key: this.#key, ttl: this.#ttl }, patience);
+			const outcome = await this.#submit({ op: "touch", key: this.#held.key, ttl: this.#ttl }, patience);
 			this.#failing = false;
 			if (!outcome.ok) {
 				// Sealed scopes refuse renewals too: the lease does not move with the scope.
@@ -121,7 +133,7 @@ export class HeldLease implements Lease {
 	}
 
 	/** Others would wait until it runs out: until then the store is asked again. */
-	#freeLater(error: unknown): void {
+	#notFreed(error: unknown): void {
 		const { store, scope, leases } = this.#parts;
 		const wakesAt = store.clock.monotonic() + Math.min(Math.max(this.#ttl / 10, 100), 1000);
 		if (wakesAt < this.#deadline && !leases.closed) {
@@ -133,8 +145,7 @@ export class HeldLease implements Lease {
 
 	#submit(mutation: Mutation, patience?: Patience, closing?: boolean): Soon<CommitOutcome> {
 		const { store, submit } = this.#parts;
-		const condition = { key: this.#key, revision: this.token };
-		return submit({ if: [condition], do: [mutation], origin: store.origin }, patience, closing);
+		return submit({ do: [mutation], origin: store.origin, if: [this.#held] }, patience, closing);
 	}
 
 	#wakeIn(ms: number): void {
@@ -144,11 +155,8 @@ export class HeldLease implements Lease {
 		leases.wakeAt(this.wakesAt);
 	}
 
-	// A stalled event loop calls no timer, so every look at the lease looks at the clock.
 	#isOver(): boolean {
-		if (this.#end === undefined && this.#parts.store.clock.monotonic() >= this.#deadline)
-			this.end(this.#failing ? "unreachable" : "expired");
-		return this.#end !== undefined;
+		return this.remaining === 0;
 	}
 
 	#lost(): HoldfastError {

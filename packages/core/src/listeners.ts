@@ -17,6 +17,22 @@ export interface ListenerParts {
 	readonly feed: Feed;
 }
 
+/** A change that is told. */
+interface Told extends News {
+	readonly record: LogRecord;
+	/** Whether somebody hears it who wants the difference after a reset. */
+	known: boolean;
+}
+
+const find = ({ wantsDifference }: Delivery, found: Pick<Told, "known">): void => {
+	found.known ||= wantsDifference;
+};
+
+const tell = (delivery: Delivery, told: Told): void => {
+	find(delivery, told);
+	if (!told.record.quiet) delivery.tell(told);
+};
+
 /** The subscriptions of one scope. */
 export class Listeners implements Follower {
 	readonly #parts: ListenerParts;
@@ -60,13 +76,9 @@ export class Listeners implements Follower {
 
 	record(record: LogRecord): void {
 		for (const change of record.changes) {
-			const news: News = { change, record };
-			let known = false;
-			this.#routes.visit(change.key, (delivery) => {
-				known ||= delivery.wantsDifference;
-				if (!record.quiet) delivery.tell(news);
-			});
-			if (known) this.#note(change.key, change.entry);
+			const told: Told = { change, record, known: false };
+			this.#routes.visit(change.key, told, tell);
+			if (told.known) this.#note(change.key, change.entry);
 		}
 	}
 
@@ -102,11 +114,9 @@ export class Listeners implements Follower {
 	}
 
 	#isWanted(key: string): boolean {
-		let wanted = false;
-		this.#routes.visit(key, (delivery) => {
-			wanted ||= delivery.wantsDifference;
-		});
-		return wanted;
+		const found: Pick<Told, "known"> = { known: false };
+		this.#routes.visit(key, found, find);
+		return found.known;
 	}
 
 	#note(key: string, entry: Entry | null): void {

@@ -364,30 +364,24 @@ export class LiveScope implements Scope<any, any> {
 		const given = bare ? (options as (lease: Lease) => unknown) : work;
 		try {
 			const taken = this.#locks.take(name, bare ? none : (options as LockOptions));
-			const done = given === undefined ? taken : andThen(taken, (lease) => this.#holding(lease, given));
-			return Promise.resolve(done);
+			return Promise.resolve(given === undefined ? taken : this.#holding(taken, given));
 		} catch (error) {
 			return Promise.reject(error);
 		}
 	}
 
 	/** Works under a lease, and lets go of it whatever the work does. */
-	#holding(lease: HeldLease, work: (lease: Lease) => unknown): unknown {
+	#holding(taken: Soon<HeldLease>, work: (lease: Lease) => unknown): unknown {
+		if (isLater(taken)) return taken.then((lease) => this.#holding(lease, work));
 		let worked: unknown;
 		try {
-			worked = work(lease);
+			worked = work(taken);
 		} catch (error) {
 			worked = Promise.reject(error);
 		}
-		if (!isLater(worked)) return andThen(lease.free(), () => worked);
-		const working = worked;
-		return (async () => {
-			try {
-				return await working;
-			} finally {
-				await lease.release();
-			}
-		})();
+		if (isLater(worked)) return Promise.resolve(worked).finally(() => taken.release());
+		const freed = taken.free();
+		return isLater(freed) ? freed.then(() => worked) : worked;
 	}
 
 	tryLock(name: string, options?: LockRequest): Promise<LockAttempt> {

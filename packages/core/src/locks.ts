@@ -24,13 +24,23 @@ const defaultWait = 10_000;
 
 type Attempt = HeldLease | Refused;
 
+/** What an attempt asks for. */
+interface Asked {
+	readonly name: string;
+	readonly key: string;
+	readonly ttl: number;
+	readonly value: Value;
+	readonly draft: Draft;
+}
+
 /** The locks of one scope. */
 export class Locks {
 	readonly #parts: LockParts;
 	// Waiters of this process stand in a line: one of them asks, the others wait for it.
 	readonly #lines = new Lines();
 	#taken = 0;
-	#value: Value | undefined;
+	// What was asked for last: who asks for the same again gets the same.
+	#asked: Asked | undefined;
 
 	constructor(parts: LockParts) {
 		this.#parts = parts;
@@ -38,74 +48,88 @@ export class Locks {
 
 	/** Takes a lock if it is free. */
 	async try(name: string, options: LockRequest = {}): Promise<LockAttempt> {
-		const attempt = await this.#attempt(name, reservedKey("lock", name), options);
+		const attempt = await this.#attempt(name, options);
 		if ("token" in attempt) return { acquired: true, lease: attempt };
 		return { acquired: false, ...this.#holderOf(attempt) };
 	}
 
 	/** Takes a lock, waiting for it within bounds; at once where it is free and the store answers at once. */
 	take(name: string, options: LockOptions = {}): Soon<HeldLease> {
-		const key = reservedKey("lock", name);
-		const wait = parseDuration(options.wait ?? defaultWait, "wait");
-		const first = this.#lines.isFree(key) ? this.#attempt(name, key, options) : undefined;
-		return first !== undefined && "token" in first ? first : this.#wait(name, key, options, wait, first);
+		const wait = options.wait === undefined ? defaultWait : parseDuration(options.wait, "wait");
+		const first = this.#lines.isFree(name) ? this.#attempt(name, options) : undefined;
+		return first !== undefined && "token" in first ? first : this.#wait(name, options, wait, first);
 	}
 
 	async #wait(
 		name: string,
-		key: string,
 		options: LockOptions,
 		wait: number,
 		first: Soon<Attempt> | undefined,
 	): Promise<HeldLease> {
 		const { clock } = this.#parts.store;
 		const end = clock.monotonic() + wait;
-		const { promise: turn, done } = this.#lines.join(key);
+		const { promise: turn, done } = this.#lines.join(name);
 		try {
 			if (turn !== undefined) await this.#within(turn, end - clock.monotonic(), options.signal);
 			for (let asked = first; ; asked = undefined) {
-				const attempt = await (asked ?? this.#attempt(name, key, options));
+				const attempt = await (asked ?? this.#attempt(name, options));
 				if ("token" in attempt) return attempt;
 				if (clock.monotonic() >= end) throw this.#held(name, attempt);
-				await this.#freed(key, attempt, end, options.signal);
+				await this.#freed(reservedKey("lock", name), attempt, end, options.signal);
 			}
 		} finally {
 			done();
 		}
 	}
 
-	#attempt(name: string, key: string, options: LockRequest): Soon<Attempt> {
-		const { store, submit, feed } = this.#parts;
-		const ttl = parseTtl(options.ttl ?? defaultTtl);
-		this.#value ??= givenValue({ holder: `${store.origin}.${++this.#taken}` });
-		const value = this.#value;
-		const draft: Draft = {
-			if: [{ key, revision: 0 }],
-			do: [{ op: "put", key, value, ttl }],
-			origin: store.origin,
-		};
-		const asked = store.clock.monotonic();
-		const taken = (outcome: CommitOutcome): Soon<Attempt> => {
-			if (!outcome.ok) {
-				if (outcome.why === "condition") return outcome;
-				throw refusalError(feed.scope, outcome);
-			}
-			const lease = new HeldLease(name, { key, revision: outcome.revision }, ttl, asked, this.#parts);
-			if (lease.remaining > 0) return lease;
-			// The answer took longer than the lease lives: a lease that has run out is never handed out.
-			this.#giveBack(key, value);
-			return this.#attempt(name, key, options);
-		};
-		const outcome = submit(draft, options);
-		if (!isLater(outcome)) return taken(outcome);
+	#attempt(name: string, options: LockRequest): Soon<Attempt> {
+		const { store, submit } = this.#parts;
+		const asked = this.#ask(name, options.ttl === undefined ? defaultTtl : parseTtl(options.ttl));
+		const at = store.clock.monotonic();
+		const outcome = submit(asked.draft, options);
+		if (!isLater(outcome)) return this.#judge(asked, outcome, at, options, at);
 		// Its answer may be lost: nothing else must look like it.
-		this.#value = undefined;
-		return outcome.then(taken, (error: unknown) => {
-			// It may be ours without our knowing: nobody else should wait for it until it expires.
-			const sent = isHoldfastError(error, "outcome-unknown") || options.signal?.aborted === true;
-			if (sent) this.#giveBack(key, value);
-			throw error;
-		});
+		this.#asked = undefined;
+		return outcome.then(
+			(late) => this.#judge(asked, late, at, options),
+			(error: unknown) => {
+				// It may be ours without our knowing: nobody else should wait for it until it expires.
+				const sent = isHoldfastError(error, "outcome-unknown") || options.signal?.aborted === true;
+				if (sent) this.#giveBack(asked.key, asked.value);
+				throw error;
+			},
+		);
+	}
+
+	#ask(name: string, ttl: number): Asked {
+		const last = this.#asked;
+		if (last?.name === name && last.ttl === ttl) return last;
+		const { origin } = this.#parts.store;
+		const key = reservedKey("lock", name);
+		const value = last?.value ?? givenValue({ holder: `${origin}.${++this.#taken}` });
+		// In the order of other drafts, so that V8 sees one shape.
+		const draft: Draft = { do: [{ op: "put", key, value, ttl }], origin, if: [{ key, revision: 0 }] };
+		this.#asked = { name, key, ttl, value, draft };
+		return this.#asked;
+	}
+
+	#judge(
+		asked: Asked,
+		outcome: CommitOutcome,
+		at: number,
+		options: LockRequest,
+		now = this.#parts.store.clock.monotonic(),
+	): Soon<Attempt> {
+		const { name, key, ttl, value } = asked;
+		if (!outcome.ok) {
+			if (outcome.why === "condition") return outcome;
+			throw refusalError(this.#parts.feed.scope, outcome);
+		}
+		const lease = new HeldLease(name, { key, revision: outcome.revision }, ttl, at, this.#parts);
+		if (lease.remainingAt(now) > 0) return lease;
+		// The answer took longer than the lease lives: a lease that has run out is never handed out.
+		this.#giveBack(key, value);
+		return this.#attempt(name, options);
 	}
 
 	#giveBack(key: string, value: Value): void {

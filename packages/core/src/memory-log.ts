@@ -1,9 +1,42 @@
 /** A log in memory: a growing ring, whose new rows come at its end and old ones leave at its start. */
-import type { LogRecord } from "./backend.js";
-import { recordOf, type Written } from "./reducer.js";
+import type { Change, LogRecord } from "./backend.js";
+import { bareId, changesOf, recordOf, type Written } from "./reducer.js";
 
 /** What a commit did. Where that is all that its record says, the record is made when somebody reads it: the log keeps thousands. */
 export type Row = Written | readonly Written[] | LogRecord;
+
+const none: readonly never[] = [];
+
+/** The record of a commit that has no id, as it is pushed: to make the id that nobody may ask for costs more than the rest of it. */
+export class BareRecord implements LogRecord {
+	readonly revision: number;
+	readonly previous: number;
+	readonly time: number;
+	readonly origin: string | undefined;
+	readonly metadata: undefined = undefined;
+	readonly quiet: boolean = false;
+	readonly changes: readonly Change[];
+	readonly events: readonly never[] = none;
+	readonly previousEvents: number = 0;
+
+	constructor(
+		previous: number,
+		origin: string | undefined,
+		revision: number,
+		time: number,
+		written: Written | readonly Written[],
+	) {
+		this.revision = revision;
+		this.previous = previous;
+		this.time = time;
+		this.origin = origin;
+		this.changes = changesOf(written);
+	}
+
+	get id(): string {
+		return bareId(this.origin, this.revision);
+	}
+}
 
 /** A log of one scope. */
 export class MemoryLog {

@@ -12,8 +12,9 @@ import type {
 } from "./backend.js";
 import { Heap } from "./heap.js";
 import { spanUnder } from "./key.js";
-import { MemoryLog, type Row } from "./memory-log.js";
+import { BareRecord, MemoryLog, type Row } from "./memory-log.js";
 import {
+	added,
 	addToTally,
 	type Deed,
 	isLive,
@@ -74,7 +75,7 @@ export class MemoryScope implements ScopeState, Journal {
 	readonly #changes = new MemoryLog();
 	readonly #events = new MemoryLog();
 	// What those who watch it are told once the commit is done.
-	#signals: Signal[] = [];
+	#signals: Signal[] | undefined;
 	// One node of a slot counts, the earliest: the one it knows. A later deadline is found when that comes up.
 	readonly #deadlines = new Heap<Deadline>(({ at }) => at);
 	#timed = 0;
@@ -127,6 +128,11 @@ export class MemoryScope implements ScopeState, Journal {
 		}
 		for (const node of taken) this.#deadlines.push(node);
 		return due;
+	}
+
+	/** Whether a deadline may have come: what is left of entries that are gone waits for its own. */
+	isDue(now: number): boolean {
+		return (this.#deadlines.peek()?.at ?? Number.POSITIVE_INFINITY) <= now;
 	}
 
 	next(): number | null {
@@ -217,10 +223,8 @@ export class MemoryScope implements ScopeState, Journal {
 		const { keep } = this;
 		const { id, origin, metadata, quiet } = commit;
 		const isBare = id === undefined && metadata === undefined && quiet !== true && events.length === 0;
-		const isHeard = this.watchers !== undefined;
-		const record =
-			isBare && !isHeard ? undefined : recordOf(this, commit, revision, time, written, events, gone);
-		const row = isBare ? written : (record as LogRecord);
+		const record = isBare ? undefined : recordOf(this, commit, revision, time, written, events, gone);
+		const row = record ?? written;
 		let bytes = overhead;
 		if (Array.isArray(written)) for (const each of written) bytes += writtenBytes(each);
 		else bytes += writtenBytes(written as Written);
@@ -229,18 +233,22 @@ export class MemoryScope implements ScopeState, Journal {
 		if (events.length > 0 && keep?.events.count !== 0)
 			this.#push(this.#events, row, origin, revision, time, bytes);
 		this.trim(time);
-		if (isHeard) this.#signals.push({ type: "records", records: [record as LogRecord] });
+		if (this.watchers !== undefined)
+			this.#signals = added(this.#signals, {
+				type: "records",
+				records: [record ?? new BareRecord(this.head, origin, revision, time, written)],
+			});
 	}
 
 	ended(): void {
-		this.#signals = this.watchers === undefined ? [] : [{ type: "wake" }];
+		this.#signals = this.watchers && [{ type: "wake" }];
 	}
 
 	/** Tells those who watch it what was done. */
 	tell(): void {
-		if (this.#signals.length === 0) return;
 		const signals = this.#signals;
-		this.#signals = [];
+		if (signals === undefined) return;
+		this.#signals = undefined;
 		for (const signal of signals) for (const watcher of this.watchers ?? []) watcher(signal);
 	}
 

@@ -5,6 +5,7 @@ import type {
 	Batch,
 	BatchAnswer,
 	Commit,
+	LogPage,
 	LogRecord,
 	Mutation,
 	ReadAnswer,
@@ -299,6 +300,25 @@ test("a sealed scope has no deadline, keeps its entries, and is there though it 
 	expect(store.do("s", put("l")).outcomes).toMatchObject([{ ok: true }]);
 });
 
+test("what is pushed of a commit without an id is named as in the log", () => {
+	const { backend } = new Store();
+	const pushed: LogRecord[] = [];
+	void backend.watch("s", (signal) => {
+		if (signal.type === "records") pushed.push(...signal.records);
+	});
+	const sender = { scope: "s", floor: 0, keep: { changes: log, events: log } };
+	const commits: Omit<Commit, "id">[] = [
+		{ do: [put("a")] },
+		{ do: [put("b")], metadata: "why" },
+		{ do: [{ op: "delete", key: "a" }] },
+	];
+	for (const commit of commits) backend.commitNow?.(sender, { origin: "me", ...commit }, 3);
+	const { records } = backend.log("s", 0, { of: "changes", limit: 99, bytes: 1e6 }) as LogPage;
+	expect(pushed.map(({ id }) => id)).toEqual(pushed.map(({ revision }) => `me.${revision}`));
+	expect(pushed.map(({ id }) => id)).toEqual(records.map(({ id }) => id));
+	expect(records).toHaveLength(3);
+});
+
 describe("a commit at once", () => {
 	const key = fc.constantFrom("a", "b", "c");
 	const mutation: fc.Arbitrary<Mutation> = fc.oneof(
@@ -335,7 +355,7 @@ describe("a commit at once", () => {
 					JSON.parse(
 						JSON.stringify(value, function (this: Partial<LogRecord>, name, part) {
 							// A commit at once is named by its store; only a record with events knows the one before.
-							if (name === "id" || (name === "previousEvents" && this.events?.length === 0)) return "";
+							if (name === "id" || (name === "previousEvents" && this.events?.length === 0)) return undefined;
 							return (part as Partial<Value> | null)?.text ?? part;
 						}),
 					);

@@ -75,10 +75,28 @@ export class Reading {
 		{ revision, origin, metadata }: Pick<LogRecord, "revision" | "origin" | "metadata">,
 		replayed = false,
 	): StateChange {
-		const base = { key: decodeKey(key), revision, metadata, own: origin === this.#store.origin, replayed };
+		const plain = decodeKey(key);
+		const own = origin === this.#store.origin;
 		return entry === null
-			? { ...base, type: type === "expire" ? type : "delete", value: undefined }
-			: { ...base, type: "set", value: this.data(entry), expiresAt: entry.expiresAt };
+			? {
+					key: plain,
+					revision,
+					metadata,
+					own,
+					replayed,
+					type: type === "expire" ? type : "delete",
+					value: undefined,
+				}
+			: {
+					key: plain,
+					revision,
+					metadata,
+					own,
+					replayed,
+					type: "set",
+					value: this.data(entry),
+					expiresAt: entry.expiresAt,
+				};
 	}
 
 	/** A fact as listeners hear it. */

@@ -133,7 +133,7 @@ const advance = (state: ScopeState, floor: number, step: number, now: number): n
 const nothing: readonly never[] = [];
 
 /** Adds to a list that its first item makes: most have one, the log keeps thousands of them, and what is pushed to has room for seventeen. */
-function added<T>(list: T[] | undefined, item: T): T[] {
+export function added<T>(list: T[] | undefined, item: T): T[] {
 	if (list === undefined) return [item];
 	list.push(item);
 	return list;
@@ -142,24 +142,32 @@ function added<T>(list: T[] | undefined, item: T): T[] {
 const keyOf = (part: Condition | Mutation): string | undefined =>
 	"key" in part ? (part.key ?? undefined) : undefined;
 
+const changeOf = (written: Written, gone: Deed[5]): Change =>
+	typeof written === "string"
+		? { type: gone ?? "delete", key: written, entry: null }
+		: { type: "set", key: written.key, entry: written };
+
+/** What was written, as the changes of a record. */
+export const changesOf = (written: Deed[3], gone?: Deed[5]): Change[] =>
+	Array.isArray(written) ? written.map((each) => changeOf(each, gone)) : [changeOf(written as Written, gone)];
+
+/** The name of a commit that was sent without an id. */
+export const bareId = (origin: string | undefined, revision: number): string => `${origin}.${revision}`;
+
 /** The record of what moves a scope's head from `previous` to a revision. */
 export function recordOf(
 	{ head: previous, eventsHead: previousEvents }: Pick<ScopeState, "head" | "eventsHead">,
-	...[{ id, origin, metadata, quiet = false }, revision, time, written, events, gone = "delete"]: Deed
+	...[{ id, origin, metadata, quiet = false }, revision, time, written, events, gone]: Deed
 ): LogRecord {
-	const changeOf = (each: Written): Change =>
-		typeof each === "string"
-			? { type: gone, key: each, entry: null }
-			: { type: "set", key: each.key, entry: each };
 	return {
 		revision,
 		previous,
-		id: id ?? `${origin}.${revision}`,
+		id: id ?? bareId(origin, revision),
 		time,
 		origin,
 		metadata,
 		quiet,
-		changes: Array.isArray(written) ? written.map(changeOf) : [changeOf(written as Written)],
+		changes: changesOf(written, gone),
 		events,
 		previousEvents,
 	};
@@ -354,7 +362,7 @@ function judge(
 
 /** Runs one commit on a scope: expires what is due, then judges and applies it. */
 export function runCommit(
-	state: ScopeState,
+	state: ScopeState & { isDue(now: number): boolean },
 	commit: Judged,
 	{ floor, keep }: Pick<Batch, "floor" | "keep">,
 	step: number,
@@ -362,8 +370,7 @@ export function runCommit(
 	journal: Journal,
 ): CommitOutcome {
 	// Looked at here: a commit that finds nothing due makes no list of itself.
-	if (state.deadline !== null || (state.next() ?? Number.POSITIVE_INFINITY) <= now)
-		settle(state, [commit], floor, step, now, journal);
+	if (state.deadline !== null || state.isDue(now)) settle(state, [commit], floor, step, now, journal);
 	state.keep = keep;
 	return judge(state, commit, nothing, floor, step, now, journal);
 }

@@ -15,7 +15,7 @@ const pattern = fc
 
 function visited<T>(routes: Routes<T>, key: string): T[] {
 	const targets: T[] = [];
-	routes.visit(key, (target) => targets.push(target));
+	routes.visit(key, targets, (target, found) => found.push(target));
 	return targets;
 }
 
@@ -91,7 +91,7 @@ describe("routes", () => {
 			heard.push("exact");
 			end();
 		});
-		routes.visit("a/b", (target) => target());
+		routes.visit("a/b", undefined, (target) => target());
 		expect(heard).toEqual(["exact"]);
 	});
 });

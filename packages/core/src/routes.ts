@@ -7,6 +7,24 @@ class Node<T> {
 	readonly here = new Set<T>();
 }
 
+function visitBelow<T, A>(
+	{ children, here }: Node<T>,
+	segments: readonly string[],
+	depth: number,
+	about: A,
+	visitor: (target: T, about: A) => void,
+): void {
+	if (depth === segments.length) {
+		for (const target of here) visitor(target, about);
+		return;
+	}
+	for (const target of children.get("**")?.here ?? []) visitor(target, about);
+	for (const name of [segments[depth] as string, "*"]) {
+		const child = children.get(name);
+		if (child !== undefined) visitBelow(child, segments, depth + 1, about, visitor);
+	}
+}
+
 /** Maps patterns to targets: exact keys by hash, the others in a trie of segments. */
 export class Routes<T> {
 	readonly #exact = new Map<string, Set<T>>();
@@ -39,26 +57,11 @@ export class Routes<T> {
 		};
 	}
 
-	/** Visits every target whose pattern matches an encoded key. */
-	visit(key: string, visitor: (target: T) => void): void {
-		this.#exact.get(key)?.forEach(visitor);
-		if (this.#root.children.size > 0 && isUnder(key, "")) this.#visit(this.#root, key.split("/"), 0, visitor);
-	}
-
-	#visit(
-		{ children, here }: Node<T>,
-		segments: readonly string[],
-		depth: number,
-		visitor: (target: T) => void,
-	): void {
-		if (depth === segments.length) {
-			here.forEach(visitor);
-			return;
-		}
-		children.get("**")?.here.forEach(visitor);
-		for (const name of [segments[depth] as string, "*"]) {
-			const child = children.get(name);
-			if (child !== undefined) this.#visit(child, segments, depth + 1, visitor);
-		}
+	/** Visits every target whose pattern matches an encoded key, with what the visit is about: so that a visitor needs no closure. */
+	visit<A>(key: string, about: A, visitor: (target: T, about: A) => void): void {
+		const exact = this.#exact.get(key);
+		if (exact !== undefined) for (const target of exact) visitor(target, about);
+		if (this.#root.children.size > 0 && isUnder(key, ""))
+			visitBelow(this.#root, key.split("/"), 0, about, visitor);
 	}
 }
