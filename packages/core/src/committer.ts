@@ -35,10 +35,6 @@ interface Waiting {
 	settled: boolean;
 }
 
-function begin(waitings: readonly Waiting[]): void {
-	for (const waiting of waitings) waiting.begin();
-}
-
 interface Flight {
 	readonly batch: Batch;
 	readonly waiting: readonly Waiting[];
@@ -74,6 +70,11 @@ export class Lane {
 	/** Whether nothing waits and nothing is in flight. */
 	get idle(): boolean {
 		return this.flight === undefined && this.queue.length === 0;
+	}
+
+	/** Begins the patience of all who wait: the answer is not there at once. */
+	begin(): void {
+		for (const waiting of [...(this.flight?.waiting ?? []), ...this.queue]) waiting.begin();
 	}
 
 	/** Notes a head. */
@@ -234,7 +235,7 @@ export class Committer {
 			const isDeferred = [...this.#ready].some(({ queue }) => queue.some(({ commit }) => commit.deferred));
 			const learned = isDeferred ? undefined : this.#learnClock(first.scope);
 			if (isLater(learned)) {
-				for (const { queue } of this.#ready) begin(queue);
+				for (const lane of this.#ready) lane.begin();
 				await learned;
 			}
 		} catch (error) {
@@ -320,8 +321,7 @@ export class Committer {
 			this.#landed(lane, flight, answer);
 			return;
 		}
-		begin(flight.waiting);
-		begin(lane.queue);
+		lane.begin();
 		void answer.then((late) => this.#landed(lane, flight, late));
 	}
 
@@ -350,8 +350,7 @@ export class Committer {
 		const retriable = answer.failed !== "overdue" && answer.failed in failureCodes;
 		if (flight.unknown && retriable && this.#store.now() < flight.batch.until) {
 			const pause = Math.min(1000, 20 * 2 ** flight.attempts++) * (0.5 + this.#store.random() / 2);
-			begin(flight.waiting);
-			begin(lane.queue);
+			lane.begin();
 			flight.retry = this.#store.clock.after(pause, () =>
 				this.#land(lane, flight, this.#call([flight.batch])[0] as Soon<BatchAnswer | Failure>),
 			);
