@@ -64,7 +64,7 @@ test("what was given up while others held the file is not applied behind what ca
 	const { shared } = manager;
 	await shared.set("a", 0);
 	run("begin immediate");
-	await expect(shared.set("a", "given up", { timeout: 1 })).rejects.toMatchObject({
+	await expect(shared.set("a", "given up", { timeout: 2000 })).rejects.toMatchObject({
 		code: "outcome-unknown",
 	});
 	const after = shared.set("a", "after");
