@@ -3,6 +3,8 @@ import {
 	type Backend,
 	type Batch,
 	type BatchAnswer,
+	type Commit,
+	type CommitOutcome,
 	type Failure,
 	HoldfastError,
 	type KeyRange,
@@ -14,6 +16,7 @@ import {
 	type ScopeId,
 	type ScopePage,
 	type ScopeRange,
+	type Sender,
 	type Signal,
 	type Soon,
 	type Traits,
@@ -36,6 +39,7 @@ import { dropScope, tidyScope, type Untidy, untidy } from "./tidy.js";
 interface Running extends Opened {
 	readonly hub: Hub;
 	commit(batches: readonly Batch[]): Soon<BatchAnswer | Failure>[];
+	commitNow?(sender: Sender, commit: Omit<Commit, "id">, step: number): CommitOutcome | undefined;
 }
 
 // So many scopes are tidied when somebody asks which are due.
@@ -82,6 +86,10 @@ export class SqlBackend implements Backend {
 				(error: unknown) => failureOfCall(rejectionOf(this.#engine(), error)),
 			),
 		);
+	}
+
+	commitNow(sender: Sender, commit: Omit<Commit, "id">, step: number): CommitOutcome | undefined {
+		return this.#running?.commitNow?.(sender, commit, step);
 	}
 
 	list(scope: ScopeId, range: KeyRange): Soon<ListPage> {
@@ -211,16 +219,18 @@ export class SqlBackend implements Backend {
 		const tell = (packed: readonly Packed[]): void => hub.tell(packed);
 		const offset = (): number => this.#offset();
 		let commit: Running["commit"];
+		let commitNow: Running["commitNow"];
 		if (store instanceof EmbeddedStore) {
 			const commits = new EmbeddedCommits(store, offset, tell);
 			commit = (batches) => commits.commit(batches);
+			commitNow = (sender, commit, step) => commits.commitNow(sender, commit, step);
 		} else {
 			const hint =
 				listener === undefined ? undefined : (scopes: readonly ScopeId[]) => [listener.hint(scopes)];
 			const packs = new Packs(store, offset, tell, hint);
 			commit = (batches) => batches.map((batch) => packs.commit(batch));
 		}
-		this.#running = { ...opened, hub, commit };
+		this.#running = { ...opened, hub, commit, ...(commitNow === undefined ? {} : { commitNow }) };
 		return this.#running;
 	}
 

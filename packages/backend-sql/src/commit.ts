@@ -258,7 +258,7 @@ function* write(
 	);
 	const applied = found.map((one) => ({ ...one, row: cleared[ended.indexOf(one)] ?? one.row }));
 	const statements: Statement[] = [];
-	const written = applied.map((one) => ({ row: rowAfter(one), one }));
+	const written = applied.map((one) => ({ row: rowAfter(one, one.batch.until), one }));
 	statements.push(
 		...writeEntries(
 			language,
@@ -286,8 +286,8 @@ function* write(
 			rows.set(row.id, withSize(current, of, yield* trim(language, of, row.id, size, keep, now)));
 			continue;
 		}
-		const { values, size: left } = cut(size, keep, row.id);
-		statements.push(language.say(cutText(of), values));
+		const { gone, size: left } = cut(size, keep);
+		statements.push(language.say(cutText(of), [row.id, row.id, gone - 1]));
 		rows.set(row.id, withSize(current, of, left));
 	}
 	const left = [...rows.values()];
@@ -345,8 +345,11 @@ export const withSize = (
 		: { ...row, eventsCount: count, eventsOldest: oldest };
 
 /** When a log's oldest record will be past its age. */
-export const nextTidy = (row: ScopeRow): number | null => {
-	const { keep, changesOldest, eventsOldest } = row;
+export const nextTidy = ({
+	keep,
+	changesOldest,
+	eventsOldest,
+}: Pick<ScopeRow, "keep" | "changesOldest" | "eventsOldest">): number | null => {
 	if (keep === undefined) return null;
 	const next = Math.min(
 		changesOldest === null ? Number.POSITIVE_INFINITY : changesOldest + keep.changes.age,
@@ -355,34 +358,47 @@ export const nextTidy = (row: ScopeRow): number | null => {
 	return Number.isFinite(next) ? next : null;
 };
 
-/** A scope's row behind a batch. */
-export function rowAfter({ row, batch, state, now, answer, records }: Applied): ScopeRow {
+/**
+ * A scope's row behind a batch.
+ *
+ * @param until - Until when its writer is remembered; `null`: it is not.
+ */
+export function rowAfter(
+	{ row, state, now, answer, records }: Pick<Applied, "row" | "state" | "now" | "answer" | "records">,
+	until: number | null,
+): ScopeRow {
+	const { keep, seal, deadline } = state;
 	const before = state.cleared ? emptied(row) : row;
-	const endsAt = state.seal === undefined && state.deadline !== null ? endOfScope(state) : null;
-	let after: ScopeRow = {
-		...before,
+	let { changesCount, changesOldest, eventsCount, eventsOldest } = before;
+	const [first] = records;
+	if (first !== undefined && (keep === undefined || keep.changes.count > 0)) {
+		changesCount += records.length;
+		changesOldest ??= first.time;
+	}
+	if (keep === undefined || keep.events.count > 0)
+		for (const { events, time } of records)
+			if (events.length > 0) {
+				eventsCount++;
+				eventsOldest ??= time;
+			}
+	return {
+		id: row.id,
+		scope: row.scope,
 		head: state.head,
 		eventsHead: state.eventsHead,
+		floor: before.floor,
 		time: now,
-		deadline: state.deadline,
-		endsAt,
+		deadline,
+		endsAt: seal === undefined && deadline !== null ? endOfScope(state) : null,
 		dueAt: answer.next,
 		nextExpiry: state.next(),
-		seal: state.seal,
-		keep: state.keep,
+		seal,
+		keep,
+		changesCount,
+		changesOldest,
+		eventsCount,
+		eventsOldest,
+		// Only ever brought forward, so that the index on it rests: who tidies sets it anew.
+		tidyAt: row.tidyAt ?? nextTidy({ keep, changesOldest, eventsOldest }) ?? until,
 	};
-	const [first] = records;
-	if (first !== undefined && (state.keep === undefined || state.keep.changes.count > 0))
-		after = withSize(after, "changes", {
-			count: after.changesCount + records.length,
-			oldest: after.changesOldest ?? first.time,
-		});
-	const stating = records.filter(({ events }) => events.length > 0);
-	if (stating[0] !== undefined && (state.keep === undefined || state.keep.events.count > 0))
-		after = withSize(after, "events", {
-			count: after.eventsCount + stating.length,
-			oldest: after.eventsOldest ?? stating[0].time,
-		});
-	// Only ever brought forward, so that the index on it rests: who tidies sets it anew.
-	return { ...after, tidyAt: row.tidyAt ?? nextTidy(after) ?? batch.until };
 }

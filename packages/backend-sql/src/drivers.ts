@@ -1,6 +1,6 @@
 /** The drivers, loaded when they are asked for: each is an optional peer. */
 import { HoldfastError } from "@holdfast/core";
-import type { EmbeddedDatabase, EmbeddedStatement } from "./embedded-store.js";
+import type { EmbeddedDatabase } from "./embedded-store.js";
 import { codeOf } from "./engine.js";
 
 /** Loads a package, or says which one to install. */
@@ -23,8 +23,19 @@ export type SqliteDriver = "better-sqlite3" | "node:sqlite";
 async function openBetter(file: string): Promise<EmbeddedDatabase> {
 	const { default: Database } = await load("better-sqlite3", "SQLite", () => import("better-sqlite3"));
 	const database = new Database(file);
+	const version = database.prepare("pragma data_version").pluck();
 	return {
-		prepare: (text) => database.prepare(text) as unknown as EmbeddedStatement,
+		prepare(text) {
+			const statement = database.prepare<unknown[]>(text);
+			return {
+				reader: statement.reader,
+				// Each by itself: from a list the driver takes them one by one through a call of its own.
+				all: (parameters) => statement.all(...parameters),
+				run: (parameters) => statement.run(...parameters),
+				iterate: (parameters) => statement.iterate(...parameters),
+			};
+		},
+		version: () => version.get() as number,
 		isInTransaction: () => database.inTransaction,
 		close: () => void database.close(),
 	};
@@ -36,6 +47,7 @@ type Parameters = (null | number | string)[];
 async function openNode(file: string): Promise<EmbeddedDatabase> {
 	const { DatabaseSync } = await load("better-sqlite3", "SQLite on this Node", () => import("node:sqlite"));
 	const database = new DatabaseSync(file);
+	const version = database.prepare("pragma data_version");
 	return {
 		prepare(text) {
 			const statement = database.prepare(text);
@@ -46,6 +58,7 @@ async function openNode(file: string): Promise<EmbeddedDatabase> {
 				iterate: (parameters) => statement.iterate(...(parameters as Parameters)),
 			};
 		},
+		version: () => Number(version.get()?.data_version),
 		isInTransaction: () => database.isTransaction,
 		close: () => database.close(),
 	};

@@ -1,5 +1,14 @@
 /** Commits to a database within the process: answered at once, unless another process has the file. */
-import type { Batch, BatchAnswer, Failure, ScopeId, Soon } from "@holdfast/core";
+import type {
+	Batch,
+	BatchAnswer,
+	Commit,
+	CommitOutcome,
+	Failure,
+	ScopeId,
+	Sender,
+	Soon,
+} from "@holdfast/core";
 import type { Packed } from "./commit.js";
 import type { EmbeddedStore } from "./embedded-store.js";
 import { failureOf, remedy } from "./failure.js";
@@ -14,6 +23,8 @@ export class EmbeddedCommits {
 	readonly #store: EmbeddedStore;
 	readonly #clockOffset: () => number;
 	readonly #tell: (packed: readonly Packed[]) => void;
+	/** How many transactions wait to be tried again. */
+	#trying = 0;
 
 	/** @param tell - Is given what was committed, before its answers are. */
 	constructor(store: EmbeddedStore, clockOffset: () => number, tell: (packed: readonly Packed[]) => void) {
@@ -54,6 +65,25 @@ export class EmbeddedCommits {
 		return batches.map((batch) => answers.get(batch) as Soon<Answer>);
 	}
 
+	/**
+	 * Commits what came alone, without remembering its writer: the answer is there when the call returns, and who would ask again dies with this
+	 * process. `undefined`: it takes more, or fails; nothing was done.
+	 */
+	commitNow(sender: Sender, commit: Omit<Commit, "id">, step: number): CommitOutcome | undefined {
+		// Who gave up a batch that is still tried relies on the next one's sequence to overtake it, and this has none.
+		if (this.#trying > 0) return undefined;
+		let committed: Packed | undefined;
+		try {
+			committed = this.#store.commitNow(sender, commit, step, this.#clockOffset());
+		} catch {
+			// A batch finds out what it is, and what may be done about it.
+		}
+		if (committed === undefined) return undefined;
+		this.#tell([committed]);
+		const { answer } = committed;
+		return "failed" in answer ? undefined : answer.outcomes[0];
+	}
+
 	#run(batches: readonly Batch[], until = performance.now() + patience): Soon<readonly Answer[]> {
 		const { engine } = this.#store.language;
 		try {
@@ -65,7 +95,14 @@ export class EmbeddedCommits {
 			if (what === "again" && performance.now() < until)
 				// The event loop goes on while another process writes.
 				return new Promise((resolve) => {
-					setTimeout(() => resolve(this.#run(batches, until)), 2 + Math.random() * 10);
+					this.#trying++;
+					setTimeout(
+						() => {
+							this.#trying--;
+							resolve(this.#run(batches, until));
+						},
+						2 + Math.random() * 10,
+					);
 				});
 			// One bad batch must not spoil the others.
 			if (what === "apart" && batches.length > 1)

@@ -1,5 +1,5 @@
 /** SQLite within the process: statements are prepared once and answer at once. */
-import type { Batch } from "@holdfast/core";
+import type { Batch, Commit, Sender } from "@holdfast/core";
 import { commitPack, type Packed } from "./commit.js";
 import type { Language } from "./engine.js";
 import { KnownScopes } from "./known-scopes.js";
@@ -19,6 +19,8 @@ export interface EmbeddedStatement {
 /** An open database. */
 export interface EmbeddedDatabase {
 	prepare(text: string): EmbeddedStatement;
+	/** A number that changes when another connection has written to the file. */
+	version(): number;
 	/** Whether a transaction is open. */
 	isInTransaction(): boolean;
 	close(): void;
@@ -60,14 +62,28 @@ export class EmbeddedStore implements Store {
 		return this.#transact(steps);
 	}
 
+	/** Commits what came alone to a scope of which little is needed; `undefined`: it takes more, and nothing was done. */
+	commitNow(
+		sender: Sender,
+		commit: Omit<Commit, "id">,
+		step: number,
+		clockOffset: number,
+	): Packed | undefined {
+		return this.#guard(() => this.#loneCommits.commitNow(sender, commit, step, clockOffset));
+	}
+
+	get #loneCommits(): LoneCommits {
+		this.#lone ??= new LoneCommits(this.#database, this.language, this.#known, ({ text, values }) => {
+			this.#one(text, values);
+		});
+		return this.#lone;
+	}
+
 	/** Commits batches of different scopes in one transaction, knowing what the ones before it left. */
 	commit(batches: readonly Batch[], clockOffset: number): readonly Packed[] {
 		const [batch] = batches;
 		if (batch !== undefined && batches.length === 1) {
-			const packed = this.#guard(() => {
-				this.#lone ??= new LoneCommits(this.#database, this.language, this.#known);
-				return this.#lone.commit(batch, clockOffset);
-			});
+			const packed = this.#guard(() => this.#loneCommits.commit(batch, clockOffset));
 			if (packed !== undefined) return [packed];
 		}
 		const steps = commitPack(this.language, batches, clockOffset, { known: this.#known });
@@ -97,7 +113,7 @@ export class EmbeddedStore implements Store {
 
 	/** A number that changes when another connection has written to the file. */
 	version(): number {
-		return Number((this.#one("pragma data_version", [])[0] as Row).data_version);
+		return this.#database.version();
 	}
 
 	async close(): Promise<void> {

@@ -6,6 +6,8 @@ import type { Bound, Statement } from "./statement.js";
 export interface Fragment {
 	/** What tells its text from others of its kind: how many values it takes, or 0 where that is all the same. */
 	readonly size: number;
+	/** Which of several forms of that size it has; by default 0. */
+	readonly form?: number;
 	text(): string;
 	readonly values: readonly Bound[];
 	/** What the values' elements are, where they are arrays. */
@@ -32,7 +34,7 @@ export interface Engine {
 	 * skipped, and missing rows are added in it.
 	 */
 	readonly locksRows: boolean;
-	/** How many rows one statement takes. Embedded, a prepared statement run again and again is faster than a wide one. */
+	/** How many rows one statement takes. */
 	readonly rowsAtOnce: number;
 	/** How many pairs one statement takes. */
 	readonly pairsAtOnce: number;
@@ -95,7 +97,7 @@ export class Language {
 	readonly engine: Engine;
 	readonly #tables: Record<string, string>;
 	readonly #rendered = new Map<string, string>();
-	readonly #shapes = new Map<unknown, string[]>();
+	readonly #shapes = new Map<unknown, Map<number, string>>();
 
 	constructor(engine: Engine, prefix: string, schema: string | undefined) {
 		this.engine = engine;
@@ -133,16 +135,22 @@ export class Language {
 	 *
 	 * @param shape - what tells it from other texts: a name, or an object.
 	 */
-	shape(shape: unknown, { size, values, types = [] }: Fragment, text: () => string): Statement {
+	shape(shape: unknown, { size, form = 0, values, types = [] }: Fragment, text: () => string): Statement {
 		// Wide ones differ too often to be kept.
 		if (size > 64) return { text: this.#render(text()), values };
 		let shapes = this.#shapes.get(shape);
 		if (shapes === undefined) {
-			shapes = [];
+			shapes = new Map();
 			this.#shapes.set(shape, shapes);
 		}
-		shapes[size] ??= this.#render(text());
-		return { text: shapes[size], values, types };
+		const key = form * 65 + size;
+		let rendered = shapes.get(key);
+		if (rendered === undefined) {
+			rendered = this.#render(text());
+			if (shapes.size > 1000) shapes.clear();
+			shapes.set(key, rendered);
+		}
+		return { text: rendered, values, types };
 	}
 
 	/** Pairs that fit in one statement each. */

@@ -1,41 +1,55 @@
 /** One batch of a scope in which nothing has a deadline, as most are: what a pack of one does, without a pack's detours. */
 import {
 	type Batch,
+	type BatchAnswer,
+	type Commit,
 	type Entry,
 	evaluate,
 	judgeWriter,
+	type LogRetention,
+	type Mutation,
 	type ScopeId,
+	type Sender,
 	type WriterMemory,
 } from "@holdfast/core";
 import { knownScope, type Packed, rowAfter, sizeOf, withSize } from "./commit.js";
 import type { EmbeddedDatabase, EmbeddedStatement } from "./embedded-store.js";
-import type { Language } from "./engine.js";
+import type { Insertion, Language } from "./engine.js";
 import { KnownHeads } from "./known-heads.js";
 import type { KnownScope, KnownScopes } from "./known-scopes.js";
 import { headOf, wholeOf } from "./load.js";
 import { type Difference, LoadedScope, namedKeys } from "./loaded-scope.js";
 import { formatMoved, isPlain, logs, movedColumns, rests } from "./plain-batch.js";
-import { cut, cutText, isOver } from "./retention.js";
+import { cut, cutTo, isOver, recordAt } from "./retention.js";
 import { formatAnswer, formatEntry, formatRecord, parseEntry, parseWriter } from "./rows.js";
 import { formatScopeRow, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
-import type { Row } from "./statement.js";
-import { deleteEntry, extendEntry, forgetWriters, textsOfRows } from "./write.js";
+import { type Bound, type Row, type Statement, toNumber } from "./statement.js";
+import { deleteEntry, extendEntry, forgetWriters, insertions } from "./write.js";
 
 const moveScope = `update {scopes} set ${movedColumns.map((column) => `"${column}" = ?`).join(", ")} where "id" = ?`;
 
+/** Whether what a mutation writes has no deadline, and the scope goes on as it is. */
+const lasts = (mutation: Mutation): boolean =>
+	mutation.op === "delete" ||
+	mutation.op === "emit" ||
+	(mutation.op === "put" && mutation.ttl === null) ||
+	(mutation.op === "add" && mutation.ttl === undefined);
+
 function prepareAll(database: EmbeddedDatabase, language: Language) {
 	const prepare = (text: string): EmbeddedStatement => database.prepare(language.say(text).text);
-	const { entries, changes, events, writers, scopes } = textsOfRows(language);
+	const insert = (insertion: Insertion): EmbeddedStatement => {
+		const [one] = language.insert(insertion, [insertion.columns.map(() => null)]);
+		return database.prepare((one as Statement).text);
+	};
 	return {
-		entries: database.prepare(entries),
-		changes: database.prepare(changes),
-		events: database.prepare(events),
-		writers: database.prepare(writers),
-		scopes: database.prepare(scopes),
+		entries: insert(insertions.entries),
+		changes: insert(insertions.changes),
+		events: insert(insertions.events),
+		writers: insert(insertions.writers),
+		scopes: insert(insertions.scopes),
 		begin: prepare(language.engine.begin[0] as string),
 		commit: prepare("commit"),
 		rollback: prepare("rollback"),
-		version: prepare("pragma data_version"),
 		whole: prepare(wholeOf),
 		head: prepare(headOf),
 		move: prepare(moveScope),
@@ -48,42 +62,76 @@ function prepareAll(database: EmbeddedDatabase, language: Language) {
 			'select "sequence", "first_id", "until", "answer" from {writers} where "scope_id" = ? and "writer" = ?',
 		),
 		forget: prepare(forgetWriters),
-		"cut changes": prepare(cutText("changes")),
-		"cut events": prepare(cutText("events")),
+		recordAt: { changes: prepare(recordAt("changes")), events: prepare(recordAt("events")) },
+		cutTo: { changes: prepare(cutTo("changes")), events: prepare(cutTo("events")) },
 	};
 }
 
 /** Such batches on one database. */
 export class LoneCommits {
+	readonly #database: EmbeddedDatabase;
+	readonly #language: Language;
 	readonly #known: KnownScopes;
+	readonly #run: (statement: Statement) => void;
 	readonly #heads = new KnownHeads();
 	readonly #statements: ReturnType<typeof prepareAll>;
 
-	/** The tables must be there. */
-	constructor(database: EmbeddedDatabase, language: Language, known: KnownScopes) {
+	/**
+	 * The tables must be there.
+	 *
+	 * @param run - Runs a statement that answers nothing.
+	 */
+	constructor(
+		database: EmbeddedDatabase,
+		language: Language,
+		known: KnownScopes,
+		run: (statement: Statement) => void,
+	) {
+		this.#database = database;
+		this.#language = language;
 		this.#known = known;
+		this.#run = run;
 		this.#statements = prepareAll(database, language);
 	}
 
 	/** Commits a batch; `undefined`: it takes more. Throws what the database says, which leaves its transaction open or not. */
 	commit(batch: Batch, clockOffset: number): Packed | undefined {
+		return batch.commits.length === 0 ? undefined : this.#commit(batch, clockOffset, true);
+	}
+
+	/** The same for one commit whose writer is not remembered, and where the scope has no deadline afterwards either. */
+	commitNow(
+		{ scope, floor, keep }: Sender,
+		commit: Omit<Commit, "id">,
+		step: number,
+		clockOffset: number,
+	): Packed | undefined {
+		if (!commit.do.every(lasts)) return undefined;
+		const unremembered = { writer: "", sequence: 0, until: Number.POSITIVE_INFINITY };
+		return this.#commit(
+			{ scope, floor, keep, step, commits: [commit as Commit], ...unremembered },
+			clockOffset,
+			false,
+		);
+	}
+
+	#commit(batch: Batch, clockOffset: number, remembers: boolean): Packed | undefined {
 		// SQLite's clock is this one.
 		const clock = Date.now() + clockOffset;
 		const known = this.#known.get(batch.scope);
-		if (batch.commits.length === 0 || (known !== undefined && !isPlain(known.row, batch, clock)))
-			return undefined;
-		const { begin, version, rollback, commit, forget } = this.#statements;
+		if (known !== undefined && !isPlain(known.row, batch, clock)) return undefined;
+		const { begin, rollback, commit } = this.#statements;
 		begin.run([]);
-		this.#known.begin(Number((version.all([])[0] as Row).data_version));
+		this.#known.begin(this.#database.version());
 		const found = this.#known.get(batch.scope) ?? this.#find(batch.scope);
-		if (found === undefined || !isPlain(found.row, batch, clock)) {
+		if (found === undefined || (found !== known && !isPlain(found.row, batch, clock))) {
 			rollback.run([]);
 			return undefined;
 		}
-		const { row, last } = found;
+		const { row } = found;
 		const now = Math.max(clock, row.time);
-		const memory = last?.writer === batch.writer ? last.memory : this.#remembered(row.id, batch.writer);
-		const judged = judgeWriter(memory, batch, now);
+		const memory = remembers ? this.#remembered(found, batch.writer) : undefined;
+		const judged = remembers ? judgeWriter(memory, batch, now) : undefined;
 		if (judged !== undefined) {
 			rollback.run([]);
 			return { batch, answer: judged, records: [], ended: false };
@@ -95,23 +143,21 @@ export class LoneCommits {
 			floor > batch.floor ? { ...batch, floor } : batch,
 			now,
 		);
+		if (!remembers && records.length === 0) {
+			rollback.run([]);
+			return { batch, answer, records, ended };
+		}
 		const difference = state.difference();
-		let after = rowAfter({ row, batch, state, now, memory, answer, records, ended });
+		let after = rowAfter({ row, state, now, answer, records }, remembers ? batch.until : null);
 		this.#writeEntries(row.id, difference);
 		this.#log(row.id, batch, records);
-		for (const of of logs) {
-			const size = sizeOf(after, of);
-			if (!isOver(size, batch.keep[of])) continue;
-			const { values, size: left } = cut(size, batch.keep[of], row.id);
-			this.#statements[`cut ${of}`].run(values);
-			after = withSize(after, of, left);
-		}
-		// A new writer is the occasion to forget those whose time is over.
-		if (memory === undefined) forget.run([row.id, now]);
-		this.#writeScope(row, after, batch, formatAnswer(answer));
+		for (const of of logs)
+			if (isOver(sizeOf(after, of), batch.keep[of])) after = this.#cut(after, of, batch.keep[of]);
+		if (remembers) this.#writeWriter(row.id, batch, answer, memory === undefined ? now : undefined);
+		this.#writeScope(row, after);
 		commit.run([]);
 		this.#heads.keep(batch.scope, row.head, after.head, difference);
-		this.#known.keep(knownScope(after, batch, answer, memory));
+		this.#known.keep(remembers ? knownScope(after, batch, answer, memory) : { ...found, row: after });
 		return { batch, answer, records, ended };
 	}
 
@@ -120,9 +166,10 @@ export class LoneCommits {
 		return row && { row: parseScopeRow(row) };
 	}
 
-	#remembered(id: number, writer: string): WriterMemory | undefined {
-		const [row] = this.#statements.writer.all([id, writer]) as readonly Row[];
-		return row && parseWriter(row);
+	#remembered({ row, last }: KnownScope, writer: string): WriterMemory | undefined {
+		if (last?.writer === writer) return last.memory;
+		const [found] = this.#statements.writer.all([row.id, writer]) as readonly Row[];
+		return found && parseWriter(found);
 	}
 
 	/** The entries that a batch names, as far as there are any. */
@@ -142,31 +189,56 @@ export class LoneCommits {
 	}
 
 	#writeEntries(id: number, { deleted, put, extended }: Difference): void {
-		const { entries, delete: remove, extend } = this.#statements;
+		const { delete: remove, extend } = this.#statements;
 		for (const key of deleted) remove.run([id, key]);
-		for (const entry of put) entries.run([id, ...formatEntry(entry)]);
+		this.#insert(
+			"entries",
+			put.map((entry) => [id, ...formatEntry(entry)]),
+		);
 		for (const { key, expiresAt } of extended) extend.run([expiresAt, id, key]);
 	}
 
 	#log(id: number, { keep }: Batch, records: Packed["records"]): void {
-		const { changes, events } = this.#statements;
-		for (const record of records) {
-			const logged = [id, ...formatRecord(record)];
-			if (keep.changes.count > 0) changes.run(logged);
-			if (record.events.length > 0 && keep.events.count > 0) events.run(logged);
-		}
+		const logged = records.map((record) => [id, ...formatRecord(record)]);
+		if (keep.changes.count > 0) this.#insert("changes", logged);
+		if (keep.events.count > 0)
+			this.#insert(
+				"events",
+				logged.filter((_, i) => records[i]?.events.length !== 0),
+			);
 	}
 
-	#writeScope(
-		before: ScopeRow,
-		after: ScopeRow,
+	#insert(table: "entries" | "changes" | "events", rows: readonly (readonly Bound[])[]): void {
+		const [row] = rows;
+		if (row === undefined) return;
+		if (rows.length === 1) this.#statements[table].run(row);
+		else for (const statement of this.#language.insert(insertions[table], rows)) this.#run(statement);
+	}
+
+	#cut(row: ScopeRow, of: (typeof logs)[number], keep: LogRetention): ScopeRow {
+		const { recordAt, cutTo } = this.#statements;
+		const { gone, size } = cut(sizeOf(row, of), keep);
+		// SQLite deletes while it looks where that takes no other select, at half the cost.
+		const [last] = recordAt[of].all([row.id, gone - 1]) as readonly Row[];
+		if (last !== undefined) cutTo[of].run([row.id, toNumber(last.revision)]);
+		return withSize(row, of, size);
+	}
+
+	/** @param since - A new writer is the occasion to forget those whose time is over: when it wrote. */
+	#writeWriter(
+		id: number,
 		{ writer, sequence, until, commits }: Batch,
-		answer: string,
+		answer: BatchAnswer,
+		since: number | undefined,
 	): void {
-		const { writers, scopes, move } = this.#statements;
-		const { id } = before;
-		writers.run([id, writer, sequence, commits[0]?.id, answer, until]);
-		if (!rests(before, after)) scopes.run(formatScopeRow(after));
-		else move.run([...formatMoved(after), id]);
+		const { writers, forget } = this.#statements;
+		if (since !== undefined) forget.run([id, since]);
+		writers.run([id, writer, sequence, commits[0]?.id as string, formatAnswer(answer), until]);
+	}
+
+	#writeScope(before: ScopeRow, after: ScopeRow): void {
+		const { scopes, move } = this.#statements;
+		if (rests(before, after)) move.run([...formatMoved(after), before.id]);
+		else scopes.run(formatScopeRow(after));
 	}
 }

@@ -23,7 +23,7 @@ import { cut, isOver } from "./retention.js";
 import { formatAnswer, formatEntry, formatRecord } from "./rows.js";
 import type { ScopeRow } from "./scope-row.js";
 import { type Bound, type Statement, type Steps, toNumber, toText } from "./statement.js";
-import { changesShape, entriesShape, eventsShape, writersShape } from "./write.js";
+import { insertions } from "./write.js";
 
 /** By how many ms a guess at the database's clock may be behind: by as long as an answer took to come, and the statement takes to get there. */
 const mostBehind = 1000;
@@ -76,12 +76,12 @@ function guess({ scopes }: Learned, heads: KnownHeads, batch: Batch, clock: numb
 	// A refusal tells the entry, with its value.
 	if (!evaluation.answer.outcomes.every(({ ok }) => ok)) return undefined;
 	const applied = { row, batch, state, now, memory: last.memory, ...evaluation };
-	let after = rowAfter(applied);
+	let after = rowAfter(applied, batch.until);
 	const gone = { changes: 0, events: 0 };
 	for (const of of logs) {
 		const size = sizeOf(after, of);
 		if (!isOver(size, batch.keep[of])) continue;
-		const { gone: many, size: left } = cut(size, batch.keep[of], row.id);
+		const { gone: many, size: left } = cut(size, batch.keep[of]);
 		// What this statement adds it does not see.
 		if (many > sizeOf(row, of).count) return undefined;
 		gone[of] = many;
@@ -182,19 +182,19 @@ function partsOf(language: Language, guesses: readonly Guess[]): readonly Part[]
 		deletion(rowsOf((one) => (differences.get(one)?.deleted ?? []).map((key) => [key]))),
 		insertion(
 			language,
-			entriesShape,
+			insertions.entries,
 			rowsOf((one) => (differences.get(one)?.put ?? []).map(formatEntry)),
 		),
 		trimmed("changes"),
 		insertion(
 			language,
-			changesShape,
+			insertions.changes,
 			rowsOf(({ batch, records }) => (batch.keep.changes.count > 0 ? records.map(formatRecord) : [])),
 		),
 		trimmed("events"),
 		insertion(
 			language,
-			eventsShape,
+			insertions.events,
 			rowsOf(({ batch, records }) =>
 				batch.keep.events.count > 0
 					? records.filter(({ events }) => events.length > 0).map(formatRecord)
@@ -203,7 +203,7 @@ function partsOf(language: Language, guesses: readonly Guess[]): readonly Part[]
 		),
 		insertion(
 			language,
-			writersShape,
+			insertions.writers,
 			rowsOf(({ batch, answer }) => [
 				[batch.writer, batch.sequence, batch.commits[0]?.id ?? "", formatAnswer(answer), batch.until],
 			]),

@@ -27,26 +27,28 @@ export const isOver = ({ count }: LogSize, keep: LogRetention): boolean =>
 export const isLong = (size: LogSize, keep: LogRetention, now: number): boolean =>
 	isOver(size, keep) || isOld(size, keep, now);
 
-/** Lets go of so many of a log's oldest records. */
+/** The revision of the record of a log that so many come before. */
+export const recordAt = (table: "changes" | "events"): string =>
+	`select "revision" from {${table}} where "scope_id" = ? order by "revision" limit 1 offset ?`;
+
+/** Lets go of a log's records up to a revision. */
+export const cutTo = (table: "changes" | "events"): string =>
+	`delete from {${table}} where "scope_id" = ? and "revision" <= ?`;
+
+/** Lets go of a log's records up to the one that so many come before: both at once, where asking twice would be a round trip. */
 export const cutText = (table: "changes" | "events"): string =>
-	`delete from {${table}} where "scope_id" = ? and "revision" <= (select o."revision" from
-	(select "revision" from {${table}} where "scope_id" = ? order by "revision" limit 1 offset ?) o)`;
+	`delete from {${table}} where "scope_id" = ? and "revision" <= (select o."revision" from (${recordAt(table)}) o)`;
 
 /**
- * What lets go of what is too many in a log of which nothing is past its age, and how long it is then. The time of the oldest record stays what it
+ * How many are too many in a log of which nothing is past its age, and how long it is without them. The time of the oldest record stays what it
  * was, though that one went: looked at again when that time is past the age, it is set right.
  */
 export function cut(
 	{ count, oldest }: LogSize,
 	keep: LogRetention,
-	id: number,
-): { readonly values: readonly number[]; readonly size: LogSize; readonly gone: number } {
+): { readonly gone: number; readonly size: LogSize } {
 	const gone = Math.min(batchLimit, count - keep.count);
-	return {
-		gone,
-		values: [id, id, gone - 1],
-		size: { count: count - gone, oldest: gone === count ? null : oldest },
-	};
+	return { gone, size: { count: count - gone, oldest: gone === count ? null : oldest } };
 }
 
 /** Lets go of records that are past retention. */
@@ -70,13 +72,7 @@ export function* trim(
 	let gone = 0;
 	while (gone < Math.min(rows.length, most) && (gone < over || toNumber(rows[gone]?.time) < now - keep.age))
 		gone++;
-	if (gone > 0)
-		yield [
-			language.say(`delete from {${table}} where "scope_id" = ? and "revision" <= ?`, [
-				id,
-				toNumber(rows[gone - 1]?.revision),
-			]),
-		];
+	if (gone > 0) yield [language.say(cutTo(table), [id, toNumber(rows[gone - 1]?.revision)])];
 	const oldest = rows[gone];
 	return {
 		count: oldest === undefined ? 0 : Math.max(0, count - gone),

@@ -90,10 +90,13 @@ interface StoredChange {
 	readonly expires?: number | null;
 }
 
-const formatChange = ({ type, key, entry }: Change): StoredChange =>
-	entry === null
-		? { type, key }
-		: { type, key, value: entry.value.text, created: entry.createdRevision, expires: entry.expiresAt };
+/** A {@link StoredChange} as JSON: put together here, since every commit writes one. */
+const formatChange = ({ type, key, entry }: Change): string => {
+	const change = `{"type":"${type}","key":${JSON.stringify(key)}`;
+	if (entry === null) return `${change}}`;
+	const { value, createdRevision, expiresAt } = entry;
+	return `${change},"value":${JSON.stringify(value.text)},"created":${createdRevision},"expires":${expiresAt}}`;
+};
 
 /** What {@link recordColumns} hold. */
 export const formatRecord = (record: LogRecord): Bound[] => [
@@ -105,8 +108,10 @@ export const formatRecord = (record: LogRecord): Bound[] => [
 	record.origin ?? null,
 	formatMetadata(record.metadata),
 	record.quiet ? 1 : 0,
-	JSON.stringify(record.changes.map(formatChange)),
-	JSON.stringify(record.events.map(({ type, payload }) => ({ type, payload: payload.text }))),
+	`[${record.changes.map(formatChange).join(",")}]`,
+	record.events.length === 0
+		? "[]"
+		: JSON.stringify(record.events.map(({ type, payload }) => ({ type, payload: payload.text }))),
 ];
 
 /** A record of its row. */

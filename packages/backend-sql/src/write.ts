@@ -6,29 +6,29 @@ import { entryColumns, formatAnswer, formatEntry, formatRecord, recordColumns } 
 import { formatScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import type { Bound, Statement } from "./statement.js";
 
-/** How entries are put. */
-export const entriesShape: Insertion = {
-	table: "entries",
-	columns: ["scope_id", ...entryColumns],
-	conflict: { keys: ["scope_id", "key"], updated: entryColumns.slice(1) },
-};
 const logColumns = ["scope_id", ...recordColumns];
-/** How changes are logged. */
-export const changesShape: Insertion = { table: "changes", columns: logColumns };
-/** How events are logged. */
-export const eventsShape: Insertion = { table: "events", columns: logColumns };
-/** How writers are remembered. */
-export const writersShape: Insertion = {
-	table: "writers",
-	columns: ["scope_id", "writer", "sequence", "first_id", "answer", "until"],
-	conflict: { keys: ["scope_id", "writer"], updated: ["sequence", "first_id", "answer", "until"] },
-};
-const scopesShape: Insertion = {
-	table: "scopes",
-	columns: scopeColumns,
-	conflict: { keys: ["id"], updated: scopeColumns.slice(2) },
-};
-const versionedShape: Insertion = { ...scopesShape, returning: '"id", {version} as "version"' };
+
+/** What is inserted into each table: those that exist already are written anew. */
+export const insertions = {
+	entries: {
+		table: "entries",
+		columns: ["scope_id", ...entryColumns],
+		conflict: { keys: ["scope_id", "key"], updated: entryColumns.slice(1) },
+	},
+	changes: { table: "changes", columns: logColumns },
+	events: { table: "events", columns: logColumns },
+	writers: {
+		table: "writers",
+		columns: ["scope_id", "writer", "sequence", "first_id", "answer", "until"],
+		conflict: { keys: ["scope_id", "writer"], updated: ["sequence", "first_id", "answer", "until"] },
+	},
+	scopes: {
+		table: "scopes",
+		columns: scopeColumns,
+		conflict: { keys: ["id"], updated: scopeColumns.slice(2) },
+	},
+} as const satisfies Record<string, Insertion>;
+const versionedScopes: Insertion = { ...insertions.scopes, returning: '"id", {version} as "version"' };
 
 /** Gives an entry another deadline. */
 export const extendEntry = 'update {entries} set "expires_at" = ? where "scope_id" = ? and "key" = ?';
@@ -38,21 +38,6 @@ export const deleteEntry = 'delete from {entries} where "scope_id" = ? and "key"
 
 /** Forgets a scope's writers whose time is over. */
 export const forgetWriters = 'delete from {writers} where "scope_id" = ? and "until" < ?';
-
-/** The texts that write one row each, for where they are prepared. */
-export function textsOfRows(language: Language) {
-	const text = (insertion: Insertion): string => {
-		const [statement] = language.insert(insertion, [insertion.columns.map(() => null)]);
-		return (statement as Statement).text;
-	};
-	return {
-		entries: text(entriesShape),
-		changes: text(changesShape),
-		events: text(eventsShape),
-		writers: text(writersShape),
-		scopes: text(scopesShape),
-	};
-}
 
 /** Statements for what became of entries. */
 export function writeEntries(
@@ -72,7 +57,7 @@ export function writeEntries(
 		const pairs = language.engine.isPair("scope_id", "key", part);
 		return language.shape("delete entries", pairs, () => `delete from {entries} where ${pairs.text()}`);
 	});
-	return [...deletes, ...language.insert(entriesShape, put), ...extended];
+	return [...deletes, ...language.insert(insertions.entries, put), ...extended];
 }
 
 /** Statements that log records, as many as are kept. */
@@ -92,7 +77,7 @@ export function insertRecords(
 			if (keep === undefined || keep.changes.count > 0) changes.push(row);
 			if (record.events.length > 0 && (keep === undefined || keep.events.count > 0)) events.push(row);
 		}
-	return [...language.insert(changesShape, changes), ...language.insert(eventsShape, events)];
+	return [...language.insert(insertions.changes, changes), ...language.insert(insertions.events, events)];
 }
 
 /** Statements that remember writers; a new one is the occasion to forget those whose time is over. */
@@ -114,13 +99,13 @@ export function writeWriters(
 		rows.push([row.id, batch.writer, batch.sequence, first.id, formatAnswer(answer), batch.until]);
 		if (memory === undefined && row.head > 0) statements.push(language.say(forgetWriters, [row.id, now]));
 	}
-	return [...statements, ...language.insert(writersShape, rows)];
+	return [...statements, ...language.insert(insertions.writers, rows)];
 }
 
 /** Statements that write scopes' rows, which are there and locked; they answer their versions, where rows have such. */
 export const writeScopes = (language: Language, rows: readonly ScopeRow[]): readonly Statement[] =>
 	language.insert(
-		language.engine.rowVersion === undefined ? scopesShape : versionedShape,
+		language.engine.rowVersion === undefined ? insertions.scopes : versionedScopes,
 		rows.map(formatScopeRow),
 	);
 

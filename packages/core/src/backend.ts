@@ -399,9 +399,10 @@ export interface Backend {
 	commit(batches: readonly Batch[]): Soon<BatchAnswer | Failure>[];
 	/**
 	 * The same for a batch of one commit, without what is for an answer that may be lost or late: it is judged and applied before the call
-	 * returns, and named by its origin and revision. Only a store in the memory of this process has it; it never fails and never throws.
+	 * returns, and named by its origin and revision where it has no id. Only a store within this process has it; it never fails and never throws.
+	 * `undefined`: nothing was done, `commit` it.
 	 */
-	commitNow?(sender: Sender, commit: Omit<Commit, "id">, step: number): CommitOutcome;
+	commitNow?(sender: Sender, commit: Omit<Commit, "id">, step: number): CommitOutcome | undefined;
 	list(scope: ScopeId, range: KeyRange): Soon<ListPage>;
 	log(scope: ScopeId, after: Cursor, query: LogQuery): Soon<LogPage>;
 	/** Attaches a listener; what is committed after the answer is signalled. */

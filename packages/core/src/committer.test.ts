@@ -87,6 +87,68 @@ describe("what is asked in one turn", () => {
 	});
 });
 
+describe("a store within the process", () => {
+	/** Memory as a store whose calls are gathered; what it commits at once is noted, as far as `takes` says that it does. */
+	function embedded(takes = true) {
+		const inner = memory();
+		const { backend, calls } = noted(inner);
+		const atOnce: string[] = [];
+		const store = around(backend, {
+			traits: { reach: "device", durable: false },
+			commitNow(sender, commit, step) {
+				atOnce.push(...commit.do.map((mutation) => ("key" in mutation && mutation.key) || ""));
+				return takes ? inner.commitNow?.(sender, commit, step) : undefined;
+			},
+		});
+		return { store, calls, atOnce };
+	}
+
+	test("commits at once what is alone at a turn's end, and what came with others as a batch", async ({
+		remote,
+	}) => {
+		const { store, calls, atOnce } = embedded();
+		const manager = await remote.manager({ backend: store });
+		await manager.ready();
+		const { shared } = manager;
+		const revision = await shared.set("a", 1);
+		expect(await shared.entry("a")).toMatchObject({ revision, value: 1 });
+		await expect(shared.set("a", 2, { ifAbsent: true })).rejects.toMatchObject({ code: "conflict" });
+		expect([atOnce, calls.flat().map(keysOf)]).toEqual([["a", "a"], []]);
+		await Promise.all([shared.set("b", 1), shared.set("c", 1)]);
+		await Promise.all([shared.set("d", 1), manager.user("ada").set("e", 1)]);
+		expect([atOnce, calls.flat().map(keysOf)]).toEqual([
+			["a", "a"],
+			[["b", "c"], ["d"], ["e"]],
+		]);
+		expect(manager.health.pending).toBe(0);
+	});
+
+	test("commits as a batch what it does not take at once", async ({ remote }) => {
+		const { store, calls, atOnce } = embedded(false);
+		const manager = await remote.manager({ backend: store });
+		await manager.ready();
+		await manager.shared.set("a", 1);
+		expect([atOnce, calls.flat().map(keysOf)]).toEqual([["a"], [["a"]]]);
+		expect(await manager.shared.get("a")).toBe(1);
+	});
+
+	test("may be asked for more by who hears of a commit", async ({ remote }) => {
+		const { store, atOnce } = embedded();
+		const manager = await remote.manager({ backend: store });
+		const { shared } = manager;
+		const nested: Promise<number>[] = [];
+		const watching = shared.subscribe("a", () => {
+			nested.push(shared.set("b", 1));
+		});
+		await watching.ready;
+		const first = await shared.set("a", 1);
+		await expect.poll(() => nested.length).toBe(1);
+		expect(await nested[0]).toBeGreaterThan(first);
+		expect(atOnce).toEqual(["a", "b"]);
+		expect(await shared.getMany(["a", "b"])).toEqual([1, 1]);
+	});
+});
+
 describe("while a scope's batch is in flight", () => {
 	test("what comes waits and goes as one batch; other scopes go on", async ({ remote }) => {
 		const { backend, calls, open } = gated(await remote.backend());

@@ -43,6 +43,8 @@ const batchBytes = 2 * 2 ** 20;
 interface Waiting {
 	readonly commit: Commit;
 	readonly bytes: number;
+	/** Begins to wait: from now on patience may end. */
+	begin(): void;
 	resolve(outcome: CommitOutcome): void;
 	reject(error: unknown): void;
 	settled: boolean;
@@ -93,6 +95,11 @@ export class Lane {
 		return this.flight === undefined && this.queue.length === 0;
 	}
 
+	/** Begins the patience of all who wait: the answer is not there at once. */
+	begin(): void {
+		for (const waiting of [...(this.flight?.waiting ?? []), ...this.queue]) waiting.begin();
+	}
+
 	/** Notes a head. */
 	seen(head: number): void {
 		if (head > this.floor) this.floor = head;
@@ -128,14 +135,18 @@ export class Committer {
 		}));
 	}
 
-	/** Has a store that can commit at once do so. */
+	/** Has a store where gathering gains nothing commit at once, if it can. */
 	now(lane: Lane, draft: Omit<Commit, "id">, patience?: Patience): CommitOutcome | undefined {
-		const { backend, offset } = this.#store;
-		if (backend.commitNow === undefined) return undefined;
+		const { backend, offset, immediate } = this.#store;
+		if (backend.commitNow === undefined || !immediate) return undefined;
 		patience?.signal?.throwIfAborted();
 		if (offset === undefined) void this.#learnClock(lane.scope);
-		const outcome = backend.commitNow(lane, draft, this.#step());
-		if (outcome.ok) lane.seen(outcome.revision);
+		return this.#commitNow(lane, draft);
+	}
+
+	#commitNow(lane: Lane, draft: Omit<Commit, "id">): CommitOutcome | undefined {
+		const outcome = this.#store.backend.commitNow?.(lane, draft, this.#step());
+		if (outcome?.ok === true) lane.seen(outcome.revision);
 		return outcome;
 	}
 
@@ -154,6 +165,7 @@ export class Committer {
 		lane.queue.push(waiting);
 		this.#busy.add(lane);
 		if (lane.flight === undefined) this.#schedule(lane);
+		else waiting.begin();
 		return promise;
 	}
 
@@ -192,14 +204,17 @@ export class Committer {
 
 	#wait(lane: Lane, commit: Commit, bytes: number, patience: Patience | undefined) {
 		const { promise, resolve, reject } = Promise.withResolvers<CommitOutcome>();
-		const forget = this.#store.patiently(patience, (signal) => this.#giveUp(lane, waiting, signal));
+		let forget: Cancel | undefined;
 		const settled = (): void => {
 			waiting.settled = true;
-			forget();
+			forget?.();
 		};
 		const waiting: Waiting = {
 			commit,
 			bytes,
+			begin: () => {
+				forget ??= this.#store.patiently(patience, (signal) => this.#giveUp(lane, waiting, signal));
+			},
 			resolve(outcome) {
 				settled();
 				resolve(outcome);
@@ -210,6 +225,8 @@ export class Committer {
 			},
 			settled: false,
 		};
+		// A store within the process answers at the end of the turn: a timer for each of its commits would cost as much as judging it.
+		if (patience?.signal !== undefined || patience?.timeout !== undefined) waiting.begin();
 		return { promise, waiting };
 	}
 
@@ -243,7 +260,10 @@ export class Committer {
 			// What may be kept for later does not wait for a store out of reach: its clock comes with the answer.
 			const isDeferred = [...this.#ready].some(({ queue }) => queue.some(({ commit }) => commit.deferred));
 			const learned = isDeferred ? undefined : this.#learnClock(first.scope);
-			if (isLater(learned)) await learned;
+			if (isLater(learned)) {
+				for (const lane of this.#ready) lane.begin();
+				await learned;
+			}
 		} catch (error) {
 			const lanes = [...this.#ready];
 			this.#ready.clear();
@@ -255,7 +275,7 @@ export class Committer {
 		}
 		const lanes = [...this.#ready].filter(({ queue, flight }) => queue.length > 0 && flight === undefined);
 		this.#ready.clear();
-		if (lanes.length === 0) return;
+		if (lanes.length === 0 || (lanes.length === 1 && this.#alone(lanes[0] as Lane))) return;
 		const packs = lanes.map((lane) => {
 			const waiting = this.#pack(lane);
 			const commits = waiting.map(({ commit }) => commit);
@@ -277,7 +297,8 @@ export class Committer {
 			one.asked ??= asked;
 			one.unavailable = error;
 			const waitsOn = mayPass && now - Math.min(one.asked, failingSince) < outage;
-			if (!waitsOn) one.reject(error);
+			if (waitsOn) one.begin();
+			else one.reject(error);
 			return waitsOn;
 		});
 		if (kept.length === 0) return;
@@ -291,6 +312,23 @@ export class Committer {
 			this.#heldBack.clear();
 			for (const one of lanes) this.#schedule(one);
 		});
+	}
+
+	/** Has a store that can do so commit at once what came alone: nobody has to be remembered for an answer that can't be lost. */
+	#alone(lane: Lane): boolean {
+		const [waiting, second] = lane.queue;
+		// An outage is over once a batch is answered.
+		if (waiting === undefined || second !== undefined || this.#store.failure !== undefined) return false;
+		// Listeners are told meanwhile, and may commit in turn.
+		lane.queue.pop();
+		const outcome = this.#commitNow(lane, waiting.commit);
+		if (outcome === undefined) {
+			lane.queue.unshift(waiting);
+			return false;
+		}
+		waiting.resolve(outcome);
+		this.#rest(lane);
+		return true;
 	}
 
 	#pack({ queue }: Lane): Waiting[] {
@@ -329,8 +367,12 @@ export class Committer {
 
 	#land(lane: Lane, flight: Flight, answer: Soon<BatchAnswer | Failure>): void {
 		lane.flight = flight;
-		if (isLater(answer)) void answer.then((late) => this.#landed(lane, flight, late));
-		else this.#landed(lane, flight, answer);
+		if (!isLater(answer)) {
+			this.#landed(lane, flight, answer);
+			return;
+		}
+		lane.begin();
+		void answer.then((late) => this.#landed(lane, flight, late));
 	}
 
 	#resend(lane: Lane, flight: Flight): void {
@@ -360,6 +402,7 @@ export class Committer {
 		const retriable = answer.failed !== "overdue" && answer.failed in failureCodes;
 		if (flight.unknown && retriable && this.#store.now() < flight.batch.until) {
 			const pause = Math.min(1000, 20 * 2 ** flight.attempts++) * (0.5 + this.#store.random() / 2);
+			lane.begin();
 			flight.retry = this.#store.clock.after(pause, () => this.#resend(lane, flight));
 			return;
 		}
