@@ -152,7 +152,7 @@ describe("changes()", () => {
 		await trial.settle();
 		controller.abort();
 		events.stop();
-		await trial.advance(5100);
+		await trial.advance(trial.timeout + 100);
 		expect(await trial.within("the end", next)).toEqual({ value: undefined, done: true });
 		expect(trial.errors).toEqual([]);
 	});

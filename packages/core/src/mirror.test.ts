@@ -250,7 +250,7 @@ describe("who waits for a mirror", () => {
 		await mirror.ready;
 		const revision = (await manager.shared.set("a", 1)) + 1e12;
 		const late = expect(mirror.at(revision)).rejects.toMatchObject({ code: "timeout", scope: "shared" });
-		await trial.advance(5100);
+		await trial.advance(trial.timeout + 100);
 		await late;
 		const controller = new AbortController();
 		const given = expect(mirror.at(revision, { signal: controller.signal })).rejects.toBe("enough");
