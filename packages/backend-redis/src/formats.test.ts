@@ -1,28 +1,14 @@
 /** What stands in Redis: as little as there is to say, and what was written before is read right. */
-import { type Backend, createStateManager, type Mutation } from "@holdfast/core";
+import { createStateManager, type Mutation } from "@holdfast/core";
 import { add, Client, emit, put, remove, touch } from "@holdfast/core/testing";
-import { RedisServer } from "@holdfast/test-servers/redis-server";
-import { Redis } from "ioredis";
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
+import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { scopeKeys } from "./keys.js";
 import { redis } from "./redis.js";
+import { withStore } from "./with-store.js";
 
-let server: RedisServer;
-let store: Backend;
-let admin: Redis;
+const { server, store, admin } = await withStore();
 
-beforeAll(async () => {
-	server = await RedisServer.start();
-	store = redis(server.url);
-	admin = new Redis(server.url);
-});
 beforeEach(async () => void (await admin.flushall()));
-
-afterAll(async () => {
-	await store.close();
-	admin.disconnect();
-	await server.stop();
-});
 
 const scope = "formats/room/a";
 const keys = scopeKeys("hf", scope);

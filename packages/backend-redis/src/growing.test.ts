@@ -1,29 +1,14 @@
 /** A scope's keys in order: looked for among all where there are few, kept beside them where there are many, and the same to who asks. */
-import { type Backend, memory } from "@holdfast/core";
+import { memory } from "@holdfast/core";
 import { Client, put, remove, touch } from "@holdfast/core/testing";
-import { RedisServer } from "@holdfast/test-servers/redis-server";
 import fc from "fast-check";
-import { Redis } from "ioredis";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { scopeKeys } from "./keys.js";
 import { unorderedEntries } from "./order-script.js";
 import { redis } from "./redis.js";
+import { withStore } from "./with-store.js";
 
-let server: RedisServer;
-let store: Backend;
-let admin: Redis;
-
-beforeAll(async () => {
-	server = await RedisServer.start();
-	store = redis(server.url);
-	admin = new Redis(server.url);
-});
-
-afterAll(async () => {
-	await store.close();
-	admin.disconnect();
-	await server.stop();
-});
+const { server, store, admin } = await withStore();
 
 let scopes = 0;
 const newScope = (): string => `growing/room/${++scopes}`;

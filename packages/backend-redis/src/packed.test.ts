@@ -1,28 +1,12 @@
 /** Batches of many scopes that go to the server together: each has an answer of its own. */
-import type { Backend, BatchAnswer } from "@holdfast/core";
+import type { BatchAnswer } from "@holdfast/core";
 import { Client, put } from "@holdfast/core/testing";
-import { RedisServer } from "@holdfast/test-servers/redis-server";
-import { Redis } from "ioredis";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { scopeKeys } from "./keys.js";
-import { redis } from "./redis.js";
 import { packed } from "./wire.js";
+import { withStore } from "./with-store.js";
 
-let server: RedisServer;
-let store: Backend;
-let admin: Redis;
-
-beforeAll(async () => {
-	server = await RedisServer.start();
-	store = redis(server.url);
-	admin = new Redis(server.url);
-});
-
-afterAll(async () => {
-	await store.close();
-	admin.disconnect();
-	await server.stop();
-});
+const { store, admin } = await withStore();
 
 const clientsOf = (name: string, count: number): Client[] =>
 	Array.from({ length: count }, (_, i) => new Client(store, `${name}/room/${i}`));
