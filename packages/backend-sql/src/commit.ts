@@ -15,7 +15,7 @@ import type { KnownHeads } from "./known-heads.js";
 import type { KnownScope, KnownScopes } from "./known-scopes.js";
 import { type Found, load, namedEntries, selectNamed, selectNamedOf } from "./load.js";
 import { type LoadedScope, namedKeys } from "./loaded-scope.js";
-import { cut, cutText, isLong, isOld, trim } from "./retention.js";
+import { cut, cutText, isLong, isOld, logs, trim } from "./retention.js";
 import { parseEntry, parseWriter } from "./rows.js";
 import { emptied, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import { type Row, type Statement, type Steps, toNumber, toText } from "./statement.js";
@@ -271,7 +271,7 @@ function* write(
 		...writeWriters(language, applied),
 	);
 	const long = written.flatMap(({ row, one }) =>
-		(["changes", "events"] as const)
+		logs
 			.filter((of) => row.keep !== undefined && isLong(sizeOf(row, of), row.keep[of], one.now))
 			.map((of) => ({ of, row, now: one.now })),
 	);

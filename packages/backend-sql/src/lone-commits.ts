@@ -7,7 +7,6 @@ import {
 	evaluate,
 	judgeWriter,
 	type LogRetention,
-	type Mutation,
 	type ScopeId,
 	type Sender,
 	type WriterMemory,
@@ -19,21 +18,14 @@ import { KnownHeads } from "./known-heads.js";
 import type { KnownScope, KnownScopes } from "./known-scopes.js";
 import { headOf, wholeOf } from "./load.js";
 import { type Difference, LoadedScope, namedKeys } from "./loaded-scope.js";
-import { formatMoved, isPlain, logs, movedColumns, rests } from "./plain-batch.js";
-import { cut, cutTo, isOver, recordAt } from "./retention.js";
+import { formatMoved, isPlain, lasts, movedColumns, rests } from "./plain-batch.js";
+import { cut, cutTo, isOver, logs, recordAt } from "./retention.js";
 import { formatAnswer, formatEntry, formatRecord, parseEntry, parseWriter } from "./rows.js";
 import { formatScopeRow, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import { type Bound, type Row, type Statement, toNumber } from "./statement.js";
 import { deleteEntry, extendEntry, forgetWriters, insertions } from "./write.js";
 
 const moveScope = `update {scopes} set ${movedColumns.map((column) => `"${column}" = ?`).join(", ")} where "id" = ?`;
-
-/** Whether what a mutation writes has no deadline, and the scope goes on as it is. */
-const lasts = (mutation: Mutation): boolean =>
-	mutation.op === "delete" ||
-	mutation.op === "emit" ||
-	(mutation.op === "put" && mutation.ttl === null) ||
-	(mutation.op === "add" && mutation.ttl === undefined);
 
 function prepareAll(database: EmbeddedDatabase, language: Language) {
 	const prepare = (text: string): EmbeddedStatement => database.prepare(language.say(text).text);

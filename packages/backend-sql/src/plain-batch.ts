@@ -1,7 +1,7 @@
 /** Batches that need no more of a scope than its row and the entries that they name, as most do. */
-import type { Batch, Retention } from "@holdfast/core";
+import type { Batch, Mutation, Retention } from "@holdfast/core";
 import { sizeOf } from "./commit.js";
-import { isOld } from "./retention.js";
+import { isOld, logs } from "./retention.js";
 import type { ScopeRow } from "./scope-row.js";
 import type { Bound } from "./statement.js";
 
@@ -37,8 +37,12 @@ export const rests = (before: ScopeRow, after: ScopeRow): boolean =>
 	before.seal === after.seal &&
 	before.tidyAt === after.tidyAt;
 
-/** The logs of a scope. */
-export const logs = ["changes", "events"] as const;
+/** Whether what a mutation writes has no deadline, and the scope goes on as it is. */
+export const lasts = (mutation: Mutation): boolean =>
+	mutation.op === "delete" ||
+	mutation.op === "emit" ||
+	(mutation.op === "put" && mutation.ttl === null) ||
+	(mutation.op === "add" && mutation.ttl === undefined);
 
 const isSame = (one: Retention | undefined, other: Retention): boolean =>
 	one?.changes.count === other.changes.count &&

@@ -16,10 +16,10 @@ import {
 import type { Insertion, Language } from "./engine.js";
 import type { KnownHeads } from "./known-heads.js";
 import { LoadedScope } from "./loaded-scope.js";
-import { formatMoved, isPlain, logs, movedColumns, rests } from "./plain-batch.js";
+import { formatMoved, isPlain, lasts, movedColumns, rests } from "./plain-batch.js";
 import type { ElementType } from "./postgres-array.js";
 import { typeOf } from "./postgres-engine.js";
-import { cut, isOver } from "./retention.js";
+import { cut, isOver, logs } from "./retention.js";
 import { formatAnswer, formatEntry, formatRecord } from "./rows.js";
 import type { ScopeRow } from "./scope-row.js";
 import { type Bound, type Statement, type Steps, toNumber, toText } from "./statement.js";
@@ -38,19 +38,10 @@ interface Guess extends Applied {
 }
 
 /** Whether a mutation does the same whatever the database's clock says: a deadline must not be nearer than who set it believes. */
-const isTimeless = (mutation: Mutation): boolean => {
-	switch (mutation.op) {
-		case "put":
-			return mutation.ttl === null;
-		case "add":
-			return (
-				mutation.ttl === undefined &&
-				[mutation.base, mutation.min, mutation.max].every((amount) => typeof amount !== "object")
-			);
-		default:
-			return mutation.op === "delete" || mutation.op === "emit";
-	}
-};
+const isTimeless = (mutation: Mutation): boolean =>
+	lasts(mutation) &&
+	(mutation.op !== "add" ||
+		[mutation.base, mutation.min, mutation.max].every((amount) => typeof amount !== "object"));
 
 /** Whether it is worth while to guess at a batch. */
 export const mayGuess = ({ scopes }: Learned, batch: Batch): boolean => {

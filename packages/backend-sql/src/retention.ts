@@ -6,6 +6,9 @@ import { ask, type Steps, toNumber } from "./statement.js";
 /** How many records, and other things, go in one transaction at most. */
 export const batchLimit = 1000;
 
+/** The logs of a scope. */
+export const logs = ["changes", "events"] as const;
+
 /** One log, as its scope's row knows it. */
 export interface LogSize {
 	readonly count: number;

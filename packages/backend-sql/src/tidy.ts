@@ -2,7 +2,7 @@
 import { clearScopes, deleteBuried, isBuried, type Progress } from "./clearing.js";
 import { lockScopes, nextTidy, sizeOf, withSize } from "./commit.js";
 import type { Language } from "./engine.js";
-import { isLong, trim } from "./retention.js";
+import { isLong, logs, trim } from "./retention.js";
 import { emptied, parseScopeRow, type ScopeRow } from "./scope-row.js";
 import { ask, type Statement, type Steps, toNumber, toText } from "./statement.js";
 import { forgetWriters, writeScopes } from "./write.js";
@@ -87,7 +87,7 @@ export function* tidyScope(
 	}
 	yield [language.say(forgetWriters, [row.id, now])];
 	let again = false;
-	for (const of of ["changes", "events"] as const) {
+	for (const of of logs) {
 		const keep = row.keep?.[of];
 		if (keep === undefined || !isLong(sizeOf(row, of), keep, now)) continue;
 		row = withSize(row, of, yield* trim(language, of, row.id, sizeOf(row, of), keep, now));
