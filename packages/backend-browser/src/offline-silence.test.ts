@@ -10,12 +10,6 @@ async function way(bank: Bank): Promise<{ readonly proxy: TcpProxy; readonly url
 	return { proxy, url: `http://127.0.0.1:${proxy.port}` };
 }
 
-/** From here on nothing that is sent arrives, and nothing says so. */
-function swallow(proxy: TcpProxy): void {
-	proxy.silent = true;
-	proxy.strike("silence", 1);
-}
-
 test("where all that is sent is swallowed, what is known is read after the grace, and told anew when the server is heard", {
 	timeout: 60_000,
 }, async () => {
@@ -30,7 +24,7 @@ test("where all that is sent is swallowed, what is known is read after the grace
 	expect(await first.manager.shared.get("a")).toBeUndefined();
 	await first.manager.close();
 
-	swallow(proxy);
+	proxy.blackHole();
 	const second = load(bank, device, options, { grace: 50 });
 	const { shared } = second.manager;
 	const { status } = second.backend;

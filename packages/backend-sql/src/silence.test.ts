@@ -53,7 +53,7 @@ describe.each(sqlServers)("$name", ({ isThere, start }) => {
 		await manager.shared.set("n", 0);
 		await manager.shared.subscribe("n", () => {}).ready;
 		expect(sockets()).toBeGreaterThan(before);
-		proxy.strike("silence", 1);
+		proxy.blackHole();
 		const lost = manager.shared.set("n", 1).catch((error: unknown) => error);
 		await manager.close({ timeout: 500 });
 		expect(isHoldfastError(await lost)).toBe(true);

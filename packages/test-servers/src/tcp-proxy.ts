@@ -16,7 +16,7 @@ export class TcpProxy {
 	/** Each piece is up to so many ms late; the order within a connection stays. */
 	delay = 0;
 	/** Whether connections are silent from their beginning: what is sent over them is swallowed. */
-	silent = false;
+	#silent = false;
 	readonly #server: Server;
 	readonly #pairs = new Set<Pair>();
 
@@ -46,9 +46,15 @@ export class TcpProxy {
 		return struck.length;
 	}
 
+	/** From now on nothing that is sent arrives, and nothing says so: over the connections there are, and those to come. */
+	blackHole(): void {
+		this.#silent = true;
+		this.strike("silence", 1);
+	}
+
 	/** What was silent is cut off, and what is opened from now on is not. */
 	mend(): void {
-		this.silent = false;
+		this.#silent = false;
 		for (const pair of [...this.#pairs]) if (pair.silent) this.#part(pair, "cut");
 	}
 
@@ -67,7 +73,7 @@ export class TcpProxy {
 	}
 
 	#join(near: Socket, far: Socket): void {
-		const pair: Pair = { near, far, silent: this.silent };
+		const pair: Pair = { near, far, silent: this.#silent };
 		this.#pairs.add(pair);
 		const pass = (from: Socket, to: Socket): void => {
 			let last = Promise.resolve();
