@@ -4,6 +4,8 @@ export default defineConfig({
 	resolve: { tsconfigPaths: true },
 	test: {
 		name: "client",
+		testTimeout: 60_000,
+		hookTimeout: 60_000,
 		include: ["src/**/*.test.{ts,tsx}"],
 		// These run in Chromium: see the other two configurations.
 		exclude: [...configDefaults.exclude, "src/**/*.{page,tabs}.test.{ts,tsx}"],

@@ -91,7 +91,7 @@ describe("sending", { timeout: 120_000 }, () => {
 
 	/** Writes through a page that is loaded anew over and over, while connections break and answers are lost; answers what the server has stored. */
 	async function writeAll(bank: Bank, meddle = (body: string): string => body): Promise<[string, number][]> {
-		const proxy = await TcpProxy.to(bank.server.port);
+		const proxy = await TcpProxy.to(bank.server.port, bank.server.host);
 		ends.push(() => proxy.close());
 		let turn = 0;
 		let unanswered = 0;

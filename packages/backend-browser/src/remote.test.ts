@@ -83,7 +83,7 @@ describe("what happens to the network loses no change and doubles none", { timeo
 
 	test("connections that are cut, and reset", async () => {
 		const server = await serve(newStore());
-		const proxy = await TcpProxy.to(server.port);
+		const proxy = await TcpProxy.to(server.port, server.host);
 		ends.push(() => proxy.close());
 		const [writer, watcher] = [connect({ url: urlOf(proxy) }), connect({ url: urlOf(proxy) })];
 		let struck = 0;
@@ -185,7 +185,7 @@ describe("a call says whether it can have been carried out", { timeout: 60_000 }
 
 	test("handed over and never answered is outcome-unknown; what comes after it is refused as unsent", async () => {
 		const server = await serve(newStore());
-		const proxy = await TcpProxy.to(server.port);
+		const proxy = await TcpProxy.to(server.port, server.host);
 		ends.push(() => proxy.close());
 		const { manager } = connect({ url: urlOf(proxy), answerWithin: 300 }, { timeout: 1000 });
 		await manager.shared.set("a", 1);
@@ -618,7 +618,7 @@ describe("a page that nobody sees", { timeout: 30_000 }, () => {
 			authorize: () => ({ subject: "a", can: () => "write" }),
 			heartbeat: 100,
 		});
-		const proxy = await TcpProxy.to(server.port);
+		const proxy = await TcpProxy.to(server.port, server.host);
 		ends.push(() => proxy.close());
 		const other = connect({ url: server.url }).manager;
 		// A connection that was kept for requests falls silent with the stream's: it is given up after this.
