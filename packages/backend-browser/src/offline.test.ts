@@ -2,7 +2,16 @@ import { createStateManager, memory } from "@holdfast/core";
 import { type CommitRequest, queueUnder } from "@holdfast/core/wire";
 import { TcpProxy } from "@holdfast/test-servers/tcp-proxy";
 import { describe, expect, test } from "vitest";
-import { Bank, codeOf, deferred, ends, eventually, load } from "./offline-harness.js";
+import {
+	Bank,
+	codeOf,
+	deferred,
+	ends,
+	eventually,
+	load,
+	stillClock,
+	withoutPauses,
+} from "./offline-harness.js";
 import { remote } from "./remote.js";
 
 describe("without a network", { timeout: 60_000 }, () => {
@@ -249,10 +258,13 @@ describe("what is refused for good", { timeout: 60_000 }, () => {
 
 test("a backend without a queue takes a deferred write as a confirmed one", async () => {
 	const bank = await Bank.open();
-	const manager = createStateManager({ backend: remote({ url: bank.server.url, fetch: bank.fetch }) });
+	const clock = stillClock();
+	const backend = remote({ url: bank.server.url, fetch: bank.fetch });
+	const manager = createStateManager({ backend, clock });
 	ends.push(() => manager.close());
 	expect(await manager.shared.set("a", 1, deferred)).toBeGreaterThan(0);
 	expect(await bank.manager.shared.get("a")).toBe(1);
 	await bank.server.stop();
-	expect(await codeOf(manager.shared.set("a", 2, deferred))).toBe("unavailable");
+	const refused = codeOf(manager.shared.set("a", 2, deferred));
+	expect(await withoutPauses(clock, refused)).toBe("unavailable");
 });
