@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createStateManager, memory, type StateManager } from "@holdfast/core";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
 import { describe, expect, test, vi } from "vitest";
-import { hasChromium } from "../../../scripts/chromium.ts";
+import { hasChromium, patience } from "../../../scripts/chromium.ts";
 import { chromiumPath } from "../../../scripts/provision.ts";
 import { bundleForBrowser } from "../../../scripts/size.ts";
 import type { OfflineQueue } from "./offline.js";
@@ -58,7 +58,9 @@ class Device {
 		this.#context = await chromium.launchPersistentContext(this.#folder, {
 			executablePath: chromiumPath() ?? "",
 			chromiumSandbox: process.getuid?.() !== 0,
+			timeout: patience,
 		});
+		this.context.setDefaultTimeout(patience);
 		await this.context.route("**/page", (route) =>
 			route.fulfill({
 				contentType: "text/html",
