@@ -7,6 +7,7 @@ export default defineConfig({
 		testTimeout: 60_000,
 		hookTimeout: 60_000,
 		include: ["src/**/*.test.{ts,tsx}"],
+		setupFiles: ["../core/vitest.setup.ts"],
 		// These run in Chromium: see the other two configurations.
 		exclude: [...configDefaults.exclude, "src/**/*.{page,tabs}.test.{ts,tsx}"],
 	},

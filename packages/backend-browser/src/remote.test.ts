@@ -449,13 +449,13 @@ describe("what is not granted", { timeout: 60_000 }, () => {
 	});
 });
 
-describe("many scopes", { timeout: 120_000 }, () => {
+describe("many scopes", { timeout: 240_000 }, () => {
 	const users = Array.from({ length: 5000 }, (_, i) => `u${i}`);
 
 	test("5,000 are watched by one stream, written and read in as few requests as the server takes", async () => {
 		const server = await serve(newStore());
 		const heard = new Map<string, unknown>();
-		const { manager } = connect({ url: server.url, answerWithin: "1m" }, { timeout: "1m" });
+		const { manager } = connect({ url: server.url, answerWithin: "10m" }, { timeout: "10m" });
 		const listen = (user: string) =>
 			manager.user(user).subscribe("n", ({ value }) => heard.set(user, value)).ready;
 		await Promise.all(users.map(listen));
@@ -465,8 +465,8 @@ describe("many scopes", { timeout: 120_000 }, () => {
 			asked.push(String(input).slice(server.url.length));
 			return fetch(input, init);
 		};
-		const options = { url: server.url, answerWithin: "1m", fetch: counting } as const;
-		const other = connect(options, { timeout: "1m" }).manager;
+		const options = { url: server.url, answerWithin: "10m", fetch: counting } as const;
+		const other = connect(options, { timeout: "10m" }).manager;
 		await Promise.all(users.map((user, i) => other.user(user).set("n", i)));
 		expect(asked.filter((route) => route === "/v1/commit")).toHaveLength(5);
 		await eventually(() => expect(users.map((user) => heard.get(user))).toEqual([...users.keys()]));
