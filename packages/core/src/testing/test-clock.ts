@@ -41,7 +41,8 @@ export class TestClock implements Clock {
 	#fired = 0;
 
 	constructor({ skew = 0, still = false }: TestClockOptions = {}) {
-		const [now, monotonic] = [systemClock.now(), systemClock.monotonic()];
+		// Whole, so that what is due after whole milliseconds is due after as many, however they are added up.
+		const [now, monotonic] = [systemClock.now(), Math.ceil(systemClock.monotonic())];
 		this.#skew = skew;
 		this.#machine = still ? { now: () => now, monotonic: () => monotonic } : systemClock;
 		this.#longest = still ? soon : Number.POSITIVE_INFINITY;
