@@ -7,7 +7,7 @@ export default defineConfig({
 			"{packages,examples}/*/vitest{,.browser,.tabs,.remote}.config.ts",
 			{
 				resolve: { tsconfigPaths: true },
-				test: { name: "docs", include: ["docs/**/*.test.ts"] },
+				test: { name: "docs", include: ["docs/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },
 			},
 		],
 	},

@@ -10,6 +10,9 @@ const quiet = [
 	"--disable-sync",
 ];
 
+/** How long a browser and its pages may take for anything, in ms: on a machine that has much else to do. */
+export const patience = 90_000;
+
 /** Whether there is a Chromium to start: `describe.skipIf(!hasChromium)`. In CI it throws rather than skip. */
 export const hasChromium = chromiumPath() !== undefined;
 
@@ -18,5 +21,6 @@ export function launchChromium(): Promise<Browser> {
 	const executablePath = chromiumPath();
 	if (executablePath === undefined) throw new Error("There is no Chromium: see `npm run provision`.");
 	// Chromium's sandbox refuses to run as root, which is what a container's user is.
-	return chromium.launch({ executablePath, args: quiet, chromiumSandbox: process.getuid?.() !== 0 });
+	const chromiumSandbox = process.getuid?.() !== 0;
+	return chromium.launch({ executablePath, args: quiet, chromiumSandbox, timeout: patience });
 }

@@ -7,6 +7,6 @@ export default defineConfig({
 		include: ["browser/*.test.ts"],
 		testTimeout: 180_000,
 		hookTimeout: 120_000,
-		expect: { poll: { timeout: 30_000 } },
+		expect: { poll: { timeout: 60_000 } },
 	},
 });

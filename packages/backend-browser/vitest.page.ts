@@ -32,6 +32,8 @@ export function pageProject({
 			// Without a Chromium there is nothing to run them in; `npm test` says so.
 			include: executablePath === undefined ? [] : include,
 			testTimeout: 60_000,
+			hookTimeout: 60_000,
+			expect: { poll: { timeout: 30_000 } },
 			browser: {
 				enabled: true,
 				headless: true,

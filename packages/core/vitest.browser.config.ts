@@ -4,7 +4,7 @@ export default defineConfig({
 	test: {
 		name: "core-browser",
 		include: ["browser/**/*.test.ts"],
-		testTimeout: 30_000,
-		hookTimeout: 60_000,
+		testTimeout: 120_000,
+		hookTimeout: 120_000,
 	},
 });

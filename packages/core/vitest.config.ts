@@ -6,6 +6,7 @@ export default defineConfig({
 	test: {
 		name: "core",
 		include: ["src/**/*.test.ts"],
+		setupFiles: ["vitest.setup.ts"],
 		testTimeout: 30_000,
 		hookTimeout: 60_000,
 	},

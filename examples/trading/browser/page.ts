@@ -1,6 +1,7 @@
 /** The dashboard's page as a visitor uses it. */
 import type { BrowserContext, Page } from "playwright-core";
 import { expect } from "vitest";
+import { patience } from "../../../scripts/chromium.ts";
 
 /** Waits until a page hears the server; a failure tells what it said instead. */
 export const live = (page: Page): Promise<void> =>
@@ -10,6 +11,7 @@ export const live = (page: Page): Promise<void> =>
 
 /** Opens the dashboard and signs in. */
 export async function enter(context: BrowserContext, name: string, url: string): Promise<Page> {
+	context.setDefaultTimeout(patience);
 	const page = await context.newPage();
 	await page.goto(url);
 	await signIn(page, name);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createStateManager } from "@holdfast/core";
 import { hasMysql, MysqlServer, mysqlName } from "@holdfast/test-servers/mysql-server";
 import { hasPostgres, PostgresServer } from "@holdfast/test-servers/postgres-server";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, test } from "vitest";
 import { openBackend } from "../backend.ts";
 import { index } from "../datasets.ts";
 import { state } from "../state.ts";
@@ -31,10 +31,11 @@ const engines: readonly [name: string, there: boolean, start: () => Promise<Stor
 
 beforeAll(buildPackages);
 
-test.for(engines)(
+// At once, since each mostly waits for the locks of what was killed.
+test.concurrent.for(engines)(
 	"on %s it trades, and after a kill goes on where it was",
 	{ timeout: 240_000 },
-	async ([, there, start], { skip, onTestFinished }) => {
+	async ([, there, start], { expect, skip, onTestFinished }) => {
 		if (!there) skip("its server is not installed: npm run provision");
 		const store = await start();
 		onTestFinished(() => store.stop());

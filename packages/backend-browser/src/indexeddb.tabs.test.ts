@@ -222,9 +222,12 @@ describe.skipIf(!hasChromium)("tabs on IndexedDB", () => {
 	});
 
 	test("while a tab stands still inside a transaction others are told so, and go on when it is over", async () => {
-		const [frozen, other] = [await opened(), await opened({ patience: 500, timeout: 4000 })];
+		const [frozen, other] = [await opened(), await opened()];
 		await write(frozen, "a", 1);
 		expect(await write(other, "a", 2)).toBeTypeOf("number");
+		// From now on it shall not wait for long.
+		await other.evaluate(() => manager.close());
+		await begin(other, { patience: 500, timeout: 60_000 });
 		// Its transaction begins, and then its page does not run any more.
 		await frozen.evaluate(
 			() =>

@@ -8,7 +8,7 @@ import {
 	type StateManager,
 	type StateShape,
 } from "@holdfast/core";
-import { remembering } from "@holdfast/core/testing";
+import { remembering, TestClock } from "@holdfast/core/testing";
 import { afterEach, expect, vi } from "vitest";
 import type { OfflineOptions, OfflineQueue } from "./offline.js";
 import { offlineQueue } from "./offline-queue.js";
@@ -20,14 +20,42 @@ import { StateServer } from "./state-server.js";
 /** What ends with the test, the last first. */
 export const ends: (() => unknown)[] = [];
 
+/** The clocks of the test's pages. */
+const clocks: TestClock[] = [];
+
 afterEach(async () => {
 	for (const end of ends.splice(0).reverse()) await end();
+	clocks.length = 0;
 });
 
 export const deferred = { durability: "deferred" } as const;
 
-export const eventually = <T>(assertion: () => T | Promise<T>): Promise<T> =>
-	vi.waitFor(assertion, { timeout: 30_000, interval: 10 });
+/** Waits for it; meanwhile the pages' time passes ten times as fast, so that the pauses between their attempts are short. */
+export const eventually = <T>(assertion: () => T | Promise<T>): Promise<T> => {
+	const look = (): T | Promise<T> => {
+		for (const clock of clocks) clock.jump(100);
+		return assertion();
+	};
+	return vi.waitFor(look, { timeout: 30_000, interval: 10 });
+};
+
+/** A clock for managers, whose calls then end by what comes of them: however long the machine takes, it is no time-out. */
+export const stillClock = (): TestClock => new TestClock({ still: true });
+
+/** An answer of a manager with a clock that stands still: the pauses between its attempts pass at once. */
+export async function withoutPauses<T>(clock: TestClock, answer: Promise<T>): Promise<T> {
+	let isOver = false;
+	const over = answer.finally(() => {
+		isOver = true;
+	});
+	over.catch(() => {});
+	while (!isOver) {
+		const { untilNext } = clock;
+		if (untilNext !== null && untilNext <= 250) clock.jump(Math.ceil(untilNext));
+		await new Promise((resolve) => setTimeout(resolve, 1));
+	}
+	return over;
+}
 
 /** How a call ended: its error's code, or `done`. */
 export const codeOf = (answer: Promise<unknown>): Promise<unknown> =>
@@ -107,9 +135,19 @@ export function load(
 	options: Partial<RemoteOptions> = {},
 	offline: OfflineOptions = {},
 ): Tab {
-	const queue = offlineQueue(device, offline);
-	const backend = remote({ url: bank.server.url, fetch: bank.fetch, offline: queue, ...options });
-	const manager = createStateManager({ backend });
+	const clock = new TestClock();
+	clocks.push(clock);
+	// A server that is slow because the machine is has not fallen silent, and no call is given up for that.
+	const queue = offlineQueue(device, { grace: "1h", ...offline });
+	const backend = remote({
+		url: bank.server.url,
+		fetch: bank.fetch,
+		offline: queue,
+		answerWithin: "1h",
+		clock,
+		...options,
+	});
+	const manager = createStateManager({ backend, clock, timeout: "1h" });
 	manager.on("error", () => {});
 	ends.push(() => manager.close({ timeout: 1000 }));
 	return { manager, backend, queue };

@@ -5,7 +5,7 @@ import { Bank, deferred, ends, eventually, load, sent } from "./offline-harness.
 
 /** A way to the bank's server on which everything can be swallowed. */
 async function way(bank: Bank): Promise<{ readonly proxy: TcpProxy; readonly url: string }> {
-	const proxy = await TcpProxy.to(bank.server.port);
+	const proxy = await TcpProxy.to(bank.server.port, bank.server.host);
 	ends.push(() => proxy.close());
 	return { proxy, url: `http://127.0.0.1:${proxy.port}` };
 }
@@ -63,6 +63,7 @@ test("a server that is slow is not silent: what it says after the grace is what 
 				await slow;
 				return bank.fetch(...asked);
 			},
+			answerWithin: "1h",
 		},
 		{ grace: 50 },
 	);

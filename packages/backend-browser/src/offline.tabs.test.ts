@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createStateManager, memory, type StateManager } from "@holdfast/core";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
 import { describe, expect, test, vi } from "vitest";
-import { hasChromium } from "../../../scripts/chromium.ts";
+import { hasChromium, patience } from "../../../scripts/chromium.ts";
 import { chromiumPath } from "../../../scripts/provision.ts";
 import { bundleForBrowser } from "../../../scripts/size.ts";
 import type { OfflineQueue } from "./offline.js";
@@ -13,11 +13,11 @@ import { StateServer } from "./state-server.js";
 
 const root = join(import.meta.dirname, "../../..");
 
-const source = `
+const sourceWith = (answerWithin: number): string => `
   import { createStateManager } from "@holdfast/core";
   import { indexedDb, offlineQueue, remote } from "@holdfast/backend-browser";
-  const queue = offlineQueue(indexedDb({ name: "outbox" }));
-  const backend = remote({ url: "/", offline: queue, answerWithin: 2000 });
+  const queue = offlineQueue(indexedDb({ name: "outbox" }), { grace: "1m" });
+  const backend = remote({ url: "/", offline: queue, answerWithin: ${answerWithin} });
   const manager = createStateManager({ backend });
   manager.on("error", () => {});
   Object.assign(globalThis, { backend, manager, queue });
@@ -45,7 +45,9 @@ class Device {
 		this.#url = url;
 	}
 
-	static async of(url: string): Promise<Device> {
+	/** `answerWithin`: how long its tabs wait for the server, and for one another, in ms. */
+	static async of(url: string, answerWithin = 60_000): Promise<Device> {
+		const source = sourceWith(answerWithin);
 		const code = await bundleForBrowser(source, root, join(root, "tsconfig.base.json"));
 		return new Device(await mkdtemp(join(tmpdir(), "holdfast-offline-")), code, url);
 	}
@@ -58,7 +60,9 @@ class Device {
 		this.#context = await chromium.launchPersistentContext(this.#folder, {
 			executablePath: chromiumPath() ?? "",
 			chromiumSandbox: process.getuid?.() !== 0,
+			timeout: patience,
 		});
+		this.context.setDefaultTimeout(patience);
 		await this.context.route("**/page", (route) =>
 			route.fulfill({
 				contentType: "text/html",
@@ -264,7 +268,7 @@ describe.skipIf(!hasChromium)("a queue of offline writes", () => {
 		const server = await StateServer.start(backend, {
 			authorize: () => ({ subject: "ada", can: () => "write" }),
 		});
-		const device = await Device.of(server.url);
+		const device = await Device.of(server.url, 2000);
 		try {
 			await device.start();
 			const frozen = await device.open();

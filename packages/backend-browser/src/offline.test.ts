@@ -2,7 +2,16 @@ import { createStateManager, memory } from "@holdfast/core";
 import { type CommitRequest, queueUnder } from "@holdfast/core/wire";
 import { TcpProxy } from "@holdfast/test-servers/tcp-proxy";
 import { describe, expect, test } from "vitest";
-import { Bank, codeOf, deferred, ends, eventually, load } from "./offline-harness.js";
+import {
+	Bank,
+	codeOf,
+	deferred,
+	ends,
+	eventually,
+	load,
+	stillClock,
+	withoutPauses,
+} from "./offline-harness.js";
 import { remote } from "./remote.js";
 
 describe("without a network", { timeout: 60_000 }, () => {
@@ -91,7 +100,7 @@ describe("sending", { timeout: 120_000 }, () => {
 
 	/** Writes through a page that is loaded anew over and over, while connections break and answers are lost; answers what the server has stored. */
 	async function writeAll(bank: Bank, meddle = (body: string): string => body): Promise<[string, number][]> {
-		const proxy = await TcpProxy.to(bank.server.port);
+		const proxy = await TcpProxy.to(bank.server.port, bank.server.host);
 		ends.push(() => proxy.close());
 		let turn = 0;
 		let unanswered = 0;
@@ -249,10 +258,13 @@ describe("what is refused for good", { timeout: 60_000 }, () => {
 
 test("a backend without a queue takes a deferred write as a confirmed one", async () => {
 	const bank = await Bank.open();
-	const manager = createStateManager({ backend: remote({ url: bank.server.url, fetch: bank.fetch }) });
+	const clock = stillClock();
+	const backend = remote({ url: bank.server.url, fetch: bank.fetch });
+	const manager = createStateManager({ backend, clock });
 	ends.push(() => manager.close());
 	expect(await manager.shared.set("a", 1, deferred)).toBeGreaterThan(0);
 	expect(await bank.manager.shared.get("a")).toBe(1);
 	await bank.server.stop();
-	expect(await codeOf(manager.shared.set("a", 2, deferred))).toBe("unavailable");
+	const refused = codeOf(manager.shared.set("a", 2, deferred));
+	expect(await withoutPauses(clock, refused)).toBe("unavailable");
 });

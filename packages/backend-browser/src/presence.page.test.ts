@@ -106,7 +106,8 @@ describe("presence", () => {
 		let isOver = false;
 		const visit = async (isHeard: boolean): Promise<void> => {
 			const tab = crowd.add(isHeard);
-			for (let i = 0; i < 12; i++) {
+			// Until there were times alone: otherwise nothing was tested.
+			for (let i = 0; i < 12 || crowd.eras <= 3; i++) {
 				await crowd.enter(tab);
 				for (let turns = below(random, 60); turns > 0; turns--) {
 					await turn();
@@ -125,7 +126,6 @@ describe("presence", () => {
 		await Promise.all([visit(true), visit(true), visit(false)]);
 		isOver = true;
 		await checking;
-		expect(crowd.eras).toBeGreaterThan(3);
 	});
 
 	test("what a tab saw before another one came counts no more, though it is told later", async () => {

@@ -11,7 +11,7 @@ const over = new HoldfastError("unavailable", "over");
 const log = (length: number): readonly WireRecord[] =>
 	Array.from({ length }, (_, i) => ({ r: 10 * (i + 1), p: 10 * i, i: `c${i}`, t: 0 }));
 
-function watched(clock = new TestClock()) {
+function watched(clock = new TestClock({ still: true })) {
 	const heard: Signal[] = [];
 	let gaps = 0;
 	const scope = new WatchedScope("default/shared", { clock, origin: () => undefined, gap: () => gaps++ });

@@ -21,7 +21,7 @@ test("four of an origin have a stream; the fifth gets one once another lets go",
 	expect(await other.take()).toBe(true);
 	first.release();
 	// A lock is let go of a moment later.
-	await expect.poll(() => fifth.take(), { timeout: 10_000 }).toBe(true);
+	await expect.poll(() => fifth.take(), { timeout: 30_000 }).toBe(true);
 	expect(await first.take()).toBe(false);
 	for (const slot of [...slots, other]) slot.release();
 });

@@ -16,7 +16,7 @@ import {
 	test,
 	vi,
 } from "vitest";
-import { hasChromium, launchChromium } from "../../../scripts/chromium.ts";
+import { hasChromium, launchChromium, patience } from "../../../scripts/chromium.ts";
 import { bundleForBrowser } from "../../../scripts/size.ts";
 import type { RemoteBackend } from "./remote-backend.js";
 import { type Secure, StateServer } from "./state-server.js";
@@ -81,6 +81,7 @@ describe.skipIf(!hasChromium)("tabs of one origin", () => {
 
 	beforeEach(async () => {
 		context = await browser.newContext();
+		context.setDefaultTimeout(patience);
 		server = await serve();
 	});
 
@@ -140,6 +141,7 @@ describe.skipIf(!hasChromium)("tabs of one origin", () => {
 		await context.close();
 		await server.stop();
 		context = await browser.newContext({ ignoreHTTPSErrors: true });
+		context.setDefaultTimeout(patience);
 		server = await serve({ cert: readFileSync(files.certificate), key: readFileSync(files.key) });
 		await be("ada");
 		const tabs: Page[] = [];

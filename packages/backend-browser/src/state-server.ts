@@ -18,6 +18,15 @@ export const admin: StateHandlerOptions = {
 	namespace: "*",
 };
 
+let servers = 0;
+
+/** A loopback address of a server's own: while it is down nobody else is given its port. Only Linux answers at all of them. */
+function ownAddress(): string {
+	if (process.platform !== "linux") return "127.0.0.1";
+	const number = process.pid * 256 + (servers++ % 256);
+	return [127, 1 + ((number >>> 16) % 254), (number >>> 8) & 255, number & 255].join(".");
+}
+
 /** What a server speaks HTTP/2 with: browsers do so over TLS alone. */
 export interface Secure {
 	readonly cert: Buffer;
@@ -30,6 +39,8 @@ export class StateServer {
 	readonly asked = new Map<string, number>();
 	/** Streams that are open. */
 	streams = 0;
+	/** Where it listens. */
+	readonly host = ownAddress();
 	readonly #store: Backend | StateManager;
 	readonly #options: StateHandlerOptions;
 	readonly #pages: RequestListener | undefined;
@@ -64,7 +75,7 @@ export class StateServer {
 	}
 
 	get url(): string {
-		return `${this.#secure === undefined ? "http" : "https"}://127.0.0.1:${this.#port}`;
+		return `${this.#secure === undefined ? "http" : "https"}://${this.host}:${this.#port}`;
 	}
 
 	get port(): number {
@@ -86,7 +97,7 @@ export class StateServer {
 		this.#handler?.revoke(subject);
 	}
 
-	/** Listens, on the same port as before. */
+	/** Listens, at the same address as before. */
 	async run(): Promise<void> {
 		this.#handler = createStateHandler(this.#store, this.#options);
 		const answer = nodeHandler(this.#handler);
@@ -105,7 +116,7 @@ export class StateServer {
 		};
 		this.#server =
 			this.#secure === undefined ? createServer(listener) : this.#overHttp2(this.#secure, listener);
-		this.#server.listen(this.#port, "127.0.0.1");
+		this.#server.listen(this.#port, this.host);
 		await once(this.#server, "listening");
 		this.#port = (this.#server.address() as AddressInfo).port;
 	}

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
-import { launchChromium } from "../../../scripts/chromium.ts";
+import { launchChromium, patience } from "../../../scripts/chromium.ts";
 import { chromiumPath } from "../../../scripts/provision.ts";
 import { bundleForBrowser } from "../../../scripts/size.ts";
 
@@ -49,13 +49,18 @@ export async function openTabs({ history = false } = {}): Promise<Tabs> {
 				executablePath: chromiumPath() ?? "",
 				chromiumSandbox: process.getuid?.() !== 0,
 				ignoreDefaultArgs: ["--disable-back-forward-cache"],
+				timeout: patience,
 			})
 		: await launchChromium();
 	const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 	return {
 		origin,
 		browser,
-		context: () => browser.newContext(),
+		async context() {
+			const context = await browser.newContext();
+			context.setDefaultTimeout(patience);
+			return context;
+		},
 		async open(context) {
 			const page = await context.newPage();
 			await page.goto(`${origin}/`);

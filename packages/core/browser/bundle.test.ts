@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { hasChromium, launchChromium } from "../../../scripts/chromium.ts";
+import { hasChromium, launchChromium, patience } from "../../../scripts/chromium.ts";
 import { bundleForBrowser } from "../../../scripts/size.ts";
 
 const root = join(import.meta.dirname, "../../..");
@@ -38,6 +38,7 @@ describe.skipIf(!hasChromium)("in Chromium", () => {
 
 	test("core runs without anything of Node", async () => {
 		const page = await browser.newPage();
+		page.setDefaultTimeout(patience);
 		const errors: Error[] = [];
 		page.on("pageerror", (error) => errors.push(error));
 		await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);

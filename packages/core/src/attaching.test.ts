@@ -1,49 +1,62 @@
-import { expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import type { Backend, Unwatch } from "./backend.js";
-import { createStateManager } from "./manager.js";
-import { memory } from "./memory.js";
+import { around } from "./testing/around.js";
+import { test } from "./with-trial.js";
 
-const later = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-test.each([
-	["comes too late", async (attempt: number) => later(attempt === 1 ? 120 : 0), () => false],
-	["is followed by a failed read", () => undefined, (attempt: number) => attempt === 1],
-])("an attachment that %s is let go", async (_, delay, fails) => {
-	const inner = memory();
-	let attempts = 0;
-	let attached = 0;
-	const attach = (unwatch: Unwatch): Unwatch => {
-		attached++;
+/** A store that counts who is attached to it. */
+function counting(inner: Backend) {
+	const counts = { attempts: 0, attached: 0 };
+	const attach = (...watching: Parameters<Backend["watch"]>): Unwatch => {
+		counts.attached++;
+		const unwatch = inner.watch(...watching) as Unwatch;
 		return () => {
-			attached--;
+			counts.attached--;
 			unwatch();
 		};
 	};
-	const backend: Backend = {
-		name: "late",
-		traits: inner.traits,
-		read: (asks) =>
-			fails(attempts) ? asks.map(() => ({ failed: "unavailable", message: "it is down" })) : inner.read(asks),
-		commit: (batches) => inner.commit(batches),
-		list: (scope, range) => inner.list(scope, range),
-		log: (scope, after, query) => inner.log(scope, after, query),
-		watch(scope, listener) {
-			const delayed = delay(++attempts);
-			const begin = (): Unwatch => attach(inner.watch(scope, listener) as Unwatch);
-			return delayed === undefined ? begin() : delayed.then(begin);
-		},
-		scopes: (range) => inner.scopes(range),
-		drop: (scope) => inner.drop(scope),
-		close: () => inner.close(),
-	};
-	const manager = createStateManager({ backend, timeout: 50 });
-	manager.on("error", () => {});
-	const subscription = manager.shared.subscribe("**", () => {});
-	subscription.ready.catch(() => {});
-	await later(300);
-	expect(attempts).toBe(2);
-	expect(attached).toBe(1);
-	subscription.stop();
-	expect(attached).toBe(0);
-	await manager.close();
+	return { counts, attach };
+}
+
+describe("an attachment", () => {
+	test("that comes too late is let go", async ({ trial }) => {
+		const inner = await trial.backend();
+		const { counts, attach } = counting(inner);
+		const { promise: late, resolve: come } = Promise.withResolvers<void>();
+		const backend = around(inner, {
+			watch: (...watching) =>
+				++counts.attempts === 1 ? late.then(() => attach(...watching)) : attach(...watching),
+		});
+		const { shared } = await trial.manager({ backend, timeout: 1000 });
+		const subscription = shared.subscribe("**", () => {});
+		subscription.ready.catch(() => {});
+		await trial.advance(3000);
+		expect(counts).toEqual({ attempts: 2, attached: 1 });
+		come();
+		await trial.settle();
+		expect(counts).toEqual({ attempts: 2, attached: 1 });
+		subscription.stop();
+		expect(counts.attached).toBe(0);
+	});
+
+	test("that is followed by a failed read is let go", async ({ trial }) => {
+		const inner = await trial.backend();
+		const { counts, attach } = counting(inner);
+		const backend = around(inner, {
+			read: (asks) =>
+				counts.attempts === 1
+					? asks.map(() => ({ failed: "unavailable", message: "it is down" }))
+					: inner.read(asks),
+			watch: (...watching) => {
+				counts.attempts++;
+				return attach(...watching);
+			},
+		});
+		const { shared } = await trial.manager({ backend });
+		const subscription = shared.subscribe("**", () => {});
+		subscription.ready.catch(() => {});
+		await trial.advance(3000);
+		expect(counts).toEqual({ attempts: 2, attached: 1 });
+		subscription.stop();
+		expect(counts.attached).toBe(0);
+	});
 });

@@ -142,7 +142,7 @@ describe("a store within the process", () => {
 		});
 		await watching.ready;
 		const first = await shared.set("a", 1);
-		await expect.poll(() => nested.length).toBe(1);
+		await remote.eventually("it is told", () => expect(nested).toHaveLength(1));
 		expect(await nested[0]).toBeGreaterThan(first);
 		expect(atOnce).toEqual(["a", "b"]);
 		expect(await shared.getMany(["a", "b"])).toEqual([1, 1]);

@@ -11,14 +11,20 @@ export const test = base
 	/** A store that answers at once, as memory does. */
 	// biome-ignore lint/correctness/noEmptyPattern: vitest reads from the pattern which fixtures are wanted
 	.extend("trial", async ({}, { onCleanup }) => {
-		const trial = new Trial(memoryHarness());
+		const trial = new Trial(memoryHarness({ still: true }), true);
 		onCleanup(() => trial.end());
 		return trial;
 	})
 	/** A store that answers later, in text, and remembers writers, as a server's does. */
 	// biome-ignore lint/correctness/noEmptyPattern: as above
 	.extend("remote", async ({}, { onCleanup }) => {
-		const trial = new Trial(memoryHarness({ layer: remembering, handle: textBoundary, losesAnswers: true }));
+		const harness = memoryHarness({
+			layer: remembering,
+			handle: textBoundary,
+			losesAnswers: true,
+			still: true,
+		});
+		const trial = new Trial(harness, true);
 		onCleanup(() => trial.end());
 		return trial;
 	})

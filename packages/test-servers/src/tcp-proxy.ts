@@ -11,7 +11,7 @@ interface Pair {
 	silent: boolean;
 }
 
-/** A proxy to a local port. */
+/** A proxy to a port of this machine. */
 export class TcpProxy {
 	/** Each piece is up to so many ms late; the order within a connection stays. */
 	delay = 0;
@@ -20,13 +20,13 @@ export class TcpProxy {
 	readonly #server: Server;
 	readonly #pairs = new Set<Pair>();
 
-	private constructor(port: number) {
-		this.#server = createServer((near) => this.#join(near, dial(port, "127.0.0.1")));
+	private constructor(port: number, host: string) {
+		this.#server = createServer((near) => this.#join(near, dial(port, host)));
 	}
 
 	/** Listens on a free port of its own. */
-	static async to(port: number): Promise<TcpProxy> {
-		const proxy = new TcpProxy(port);
+	static async to(port: number, host = "127.0.0.1"): Promise<TcpProxy> {
+		const proxy = new TcpProxy(port, host);
 		proxy.#server.listen(0, "127.0.0.1");
 		await once(proxy.#server, "listening");
 		return proxy;

@@ -66,7 +66,7 @@ test("follows nothing after it was closed", async () => {
 	const [, handover] = await renderPage(manager, "ada");
 	expect(manager.health.watched).toBe(2);
 	handover.close();
-	await vi.waitFor(() => expect(manager.health.watched).toBe(0));
+	await vi.waitFor(() => expect(manager.health.watched).toBe(0), 20_000);
 });
 
 test("a hook without a provider says what is missing", async () => {

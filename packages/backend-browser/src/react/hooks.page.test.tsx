@@ -243,7 +243,7 @@ describe("useEntries and useMirror", () => {
 		);
 		await shows(element, "drawn");
 		for (const quantity of [1, 2, 3]) await manager.shared.set("positions/AAPL", { quantity });
-		await vi.waitFor(() => expect(latest()).toBe(3));
+		await vi.waitFor(() => expect(latest()).toBe(3), 20_000);
 		expect(renders()).toBe(1);
 	});
 
@@ -363,7 +363,7 @@ describe("useUpdate and useScope", () => {
 				<Buy />
 			</HoldfastProvider>,
 		);
-		await vi.waitFor(() => expect(element.querySelector("button")).not.toBeNull());
+		await vi.waitFor(() => expect(element.querySelector("button")).not.toBeNull(), 20_000);
 		element.querySelector("button")?.click();
 		await shows(element, "bought");
 		expect(await manager.shared.get("positions/AAPL")).toEqual({ quantity: 10 });

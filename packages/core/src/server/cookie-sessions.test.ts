@@ -118,7 +118,7 @@ describe("a session", () => {
 	});
 
 	test("ends when idle, at its absolute end however much it is used, and at a logout", async () => {
-		const clock = new TestClock();
+		const clock = new TestClock({ still: true });
 		const { sessions } = open({ idle: "10m", absolute: "1h" }, { backend: memory({ clock }), clock });
 		const idle = await sessions.open(bringing());
 		clock.jump(9 * 60_000);

@@ -6,6 +6,7 @@ import { Hono } from "hono";
 import { describe, expect, onTestFinished, vi } from "vitest";
 import { createStateManager } from "../manager.js";
 import { memory } from "../memory.js";
+import { TestClock } from "../testing/test-clock.js";
 import { createStateHandler, type StateHandler } from "./handler.js";
 import { nodeHandler } from "./node-handler.js";
 import { byBearer, listen, Page, shut, test } from "./with-server.js";
@@ -71,12 +72,19 @@ describe.each(Object.keys(servers))("under %s", (name) => {
 });
 
 test("who has gone is not written to, and a scope that nobody watches is let go of", async ({ serve }) => {
-	const { manager, page } = await serve();
+	const clock = new TestClock({ still: true });
+	const { manager, page } = await serve({ manager: { clock } });
 	const stream = await page("ada").stream([{ s: shared }]);
 	await stream.told("ready");
 	expect(manager.health.watched).toBe(1);
 	stream.stop();
-	await vi.waitFor(() => expect(manager.health.watched).toBe(0), { timeout: 30_000, interval: 50 });
+	await vi.waitFor(
+		() => {
+			clock.jump(1000);
+			expect(manager.health.watched).toBe(0);
+		},
+		{ timeout: 30_000, interval: 20 },
+	);
 });
 
 test("a web stream that nobody reads is bounded, and ends when it is given up", async () => {
@@ -98,7 +106,7 @@ test("a web stream that nobody reads is bounded, and ends when it is given up", 
 	const unread = await open();
 	const given = await open();
 	await given.cancel();
-	await vi.waitFor(() => expect(manager.health.watched).toBe(1));
+	await vi.waitFor(() => expect(manager.health.watched).toBe(1), 20_000);
 	for (let i = 0; i < 50; i++) {
 		await manager.shared.set("n", "x".repeat(50_000));
 		await new Promise((resolve) => setImmediate(resolve));

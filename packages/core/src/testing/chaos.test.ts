@@ -6,6 +6,8 @@ import { add, Client, isFailure, put } from "./client.js";
 import { remembering } from "./remembering.js";
 import { textBoundary } from "./text-boundary.js";
 
+const patient = { timeout: 20_000, interval: 5 };
+
 test("without faults, everything is as without it", async () => {
 	const { backend, heal } = chaos(memory());
 	const client = new Client(backend);
@@ -35,11 +37,11 @@ test("late batches arrive all the same, repeated ones twice", async () => {
 	const client = new Client(backend);
 	faults.lateBatches = 1;
 	expect(await client.send(await client.batch([[add("n", 1)]]))).toMatchObject({ failed: "unknown" });
-	await vi.waitFor(async () => expect(await client.text("n")).toBe("1"));
+	await vi.waitFor(async () => expect(await client.text("n")).toBe("1"), patient);
 	heal();
 	faults.repeatBatches = 1;
 	await client.apply(add("n", 1));
-	await vi.waitFor(async () => expect(await client.text("n")).toBe("3"));
+	await vi.waitFor(async () => expect(await client.text("n")).toBe("3"), patient);
 });
 
 test("a store out of reach fails, one that hangs says nothing, and both come back", async () => {
@@ -83,7 +85,7 @@ test("signals are dropped, repeated, late and out of order as told, and none com
 	faults.delaySignals = 20;
 	const made: number[] = [];
 	for (let i = 0; i < 20; i++) made.push((await client.apply(put("a", i))).revision);
-	await vi.waitFor(() => expect(heard).toHaveLength(20));
+	await vi.waitFor(() => expect(heard).toHaveLength(20), patient);
 	const order = heard.map((one) => (one.type === "records" ? one.records[0]?.revision : 0));
 	expect(order).not.toEqual(made);
 	expect([...order].sort()).toEqual(made);

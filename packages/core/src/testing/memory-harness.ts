@@ -21,14 +21,16 @@ type CommitsNow = Required<Pick<Backend, "commitNow">>;
 
 // Memory is a function of what it was asked to do and when: a journal of both is a copy of it.
 class JournaledMemory {
-	readonly clock = new TestClock({ skew: 3_600_000 });
+	readonly clock: TestClock;
 	readonly backend: Backend;
 	readonly #watches = new Set<Watch>();
 	#journal: Entry[] = [];
 	#replayed: number | undefined;
-	#memory = this.#empty();
+	#memory: Backend;
 
-	constructor() {
+	constructor(still: boolean) {
+		this.clock = new TestClock({ skew: 3_600_000, still });
+		this.#memory = this.#empty();
 		this.backend = around(this.#memory, {
 			read: (asks) => this.#memory.read(asks),
 			commit: (batches) => this.#record((memory) => memory.commit(batches)),
@@ -100,6 +102,8 @@ export interface MemoryHarnessOptions {
 	readonly handle?: (store: Backend) => Backend;
 	/** Whether these lose answers and remember writers. Default `false`. */
 	readonly losesAnswers?: boolean;
+	/** See {@link TestClockOptions.still}; `advance` moves its time all the same. Default `false`. */
+	readonly still?: boolean;
 	/** See {@link BackendHarness.patience}. */
 	readonly patience?: number;
 }
@@ -117,9 +121,10 @@ export function memoryHarness({
 	layer = (store) => store,
 	handle = (store) => store,
 	losesAnswers = false,
+	still = false,
 	patience,
 }: MemoryHarnessOptions = {}): BackendHarness {
-	const store = new JournaledMemory();
+	const store = new JournaledMemory(still);
 	let layered = layer(store.backend);
 	const restore = (length: number): void => {
 		layered = layer(store.backend);

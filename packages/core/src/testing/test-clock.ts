@@ -12,7 +12,15 @@ interface Timer {
 export interface TestClockOptions {
 	/** How far its wall clock is from the machine's, in ms: nobody must rely on two clocks agreeing. Default 0. */
 	readonly skew?: number;
+	/**
+	 * Whether time stands still but for jumps and for what is due within 250 ms, which still just happens, and puts time forward by no more than that.
+	 * However long the machine takes, nothing else comes due by itself. For a store that needs no real time, as one in memory. Default `false`.
+	 */
+	readonly still?: boolean;
 }
+
+/** How far ahead a timer of a clock that stands still may be in order to run by itself, in ms. */
+const soon = 250;
 
 /**
  * A clock that runs on real time and can be put forward: no test sleeps, and what needs no help (a retry after 20 ms) just happens.
@@ -26,20 +34,26 @@ export interface TestClockOptions {
  */
 export class TestClock implements Clock {
 	readonly #skew: number;
+	readonly #machine: Pick<Clock, "now" | "monotonic">;
+	readonly #longest: number;
 	readonly #timers = new Set<Timer>();
 	#ahead = 0;
 	#fired = 0;
 
-	constructor({ skew = 0 }: TestClockOptions = {}) {
+	constructor({ skew = 0, still = false }: TestClockOptions = {}) {
+		// Whole, so that what is due after whole milliseconds is due after as many, however they are added up.
+		const [now, monotonic] = [systemClock.now(), Math.ceil(systemClock.monotonic())];
 		this.#skew = skew;
+		this.#machine = still ? { now: () => now, monotonic: () => monotonic } : systemClock;
+		this.#longest = still ? soon : Number.POSITIVE_INFINITY;
 	}
 
 	now(): number {
-		return systemClock.now() + this.#skew + this.#ahead;
+		return this.#machine.now() + this.#skew + this.#ahead;
 	}
 
 	monotonic(): number {
-		return systemClock.monotonic() + this.#ahead;
+		return this.#machine.monotonic() + this.#ahead;
 	}
 
 	after(ms: number, callback: () => void, background = false): Cancel {
@@ -97,13 +111,17 @@ export class TestClock implements Clock {
 		timer.cancel();
 		// Rounded up: engines cut the fraction off and would call early.
 		const wait = Math.ceil(timer.at - this.monotonic());
-		timer.cancel = systemClock.after(wait, () => this.#due(timer), timer.background);
+		if (wait <= this.#longest)
+			timer.cancel = systemClock.after(wait, () => this.#due(timer), timer.background);
 	}
 
 	#due(timer: Timer): void {
-		// Node calls up to a millisecond early.
-		if (timer.at > this.monotonic()) this.#arm(timer);
-		else this.#fire(timer);
+		const early = timer.at - this.monotonic();
+		if (early <= 0) this.#fire(timer);
+		else if (this.#machine === systemClock) {
+			// Node calls up to a millisecond early.
+			this.#arm(timer);
+		} else this.jump(Math.ceil(early));
 	}
 
 	#fire(timer: Timer): void {
