@@ -13,7 +13,7 @@ beforeAll(async () => {
 	cluster = await RedisCluster.start({ replicas: false, options: ["--appendfsync", "no"] });
 	primaries = cluster.servers.map(({ url }) => new Redis(url));
 	for (const admin of primaries) admin.on("error", () => {});
-}, 60_000);
+});
 
 afterAll(async () => {
 	for (const admin of primaries) admin.disconnect();
@@ -33,7 +33,6 @@ conformance("redis, as a cluster", async () => {
 		reconnects: true,
 		forget: () => forget(primaries),
 		save: () => save(primaries),
-		patience: 15_000,
 		dispose: async () => {},
 	};
 });

@@ -61,6 +61,7 @@ test("no change is lost, doubled or out of order, locks exclude, each scope is l
 	const manager = createStateManager({
 		backend: redis(server.url),
 		scopes: { room: { changes: { count: 1_000_000, age: "1h" } } },
+		timeout: "1m",
 	});
 	onTestFinished(async () => void (await manager.close()));
 	const room = manager.scope("room", "storm");
