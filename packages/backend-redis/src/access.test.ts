@@ -49,7 +49,7 @@ function user(): Redis {
 
 test("a user of the namespace's keys and channels can do all, and reaches nothing else", async () => {
 	await admin.set("other", "secret");
-	const manager = createStateManager({ backend: redis(url), timeout: "1m" });
+	const manager = createStateManager({ backend: redis(url, { connectWithin: "1m" }), timeout: "1m" });
 	manager.on("error", () => {});
 	onTestFinished(async () => void (await manager.close()));
 	const { shared } = manager;
@@ -97,7 +97,10 @@ test.skipIf(!isRedisSince("6.2"))(
 	async () => {
 		const setUser = (...rules: string[]) => admin.call("ACL", "SETUSER", "watcher", ...rules);
 		await setUser("reset", "on", ">secret", ...userRules);
-		const manager = createStateManager({ backend: redis(url.replace("app:", "watcher:")), timeout: "1m" });
+		const manager = createStateManager({
+			backend: redis(url.replace("app:", "watcher:"), { connectWithin: "1m" }),
+			timeout: "1m",
+		});
 		manager.on("error", () => {});
 		onTestFinished(async () => void (await manager.close()));
 		const heard = Promise.withResolvers<unknown>();
@@ -121,7 +124,7 @@ test.skipIf(!isRedisSince("6.2"))(
 test("TLS: a server of a trusted certificate is used, another one is unavailable", async () => {
 	const secure = `rediss://127.0.0.1:${tls}`;
 	const trusting = createStateManager({
-		backend: redis(secure, { connection: { tls: { ca } } }),
+		backend: redis(secure, { connectWithin: "1m", connection: { tls: { ca } } }),
 		timeout: "1m",
 	});
 	onTestFinished(async () => void (await trusting.close()));

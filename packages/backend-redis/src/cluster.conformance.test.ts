@@ -24,7 +24,7 @@ conformance("redis, as a cluster", async () => {
 	await forget(primaries);
 	let offset = 0;
 	return {
-		create: () => redis({ nodes: cluster.nodes, clockOffset: () => offset }),
+		create: () => redis({ nodes: cluster.nodes, connectWithin: "20s", clockOffset: () => offset }),
 		advance: (ms) => {
 			offset += ms;
 		},

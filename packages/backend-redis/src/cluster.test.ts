@@ -19,7 +19,7 @@ let trial = 0;
 
 /** Hears a scope as the backend tells it, without core's own looks at its head. */
 async function hear(cluster: RedisCluster, scope: string) {
-	const backend = redis({ nodes: cluster.nodes });
+	const backend = redis({ nodes: cluster.nodes, connectWithin: "20s" });
 	onTestFinished(() => backend.close());
 	const signals: Signal[] = [];
 	await backend.watch(scope, (signal) => signals.push(signal));
@@ -66,7 +66,7 @@ describe("a cluster with replicas", () => {
 	afterAll(() => cluster.stop());
 
 	test("calls over many nodes go to each in one write, and are answered one by one", async () => {
-		const backend = redis({ nodes: cluster.nodes });
+		const backend = redis({ nodes: cluster.nodes, connectWithin: "20s" });
 		onTestFinished(() => backend.close());
 		const scopes = Array.from({ length: 300 }, (_, i) => `many-${trial}/room/${i}`);
 		const asks = scopes.map((scope) => ({ scope, keys: ["a"] }));
@@ -316,7 +316,7 @@ describe("a cluster with replicas", () => {
 		for (const server of cluster.servers)
 			await server.ask("acl", "setuser", "app", "reset", "on", ">secret", ...userRules, ...clusterRules);
 		const nodes = cluster.nodes.map(({ host, port }) => `redis://app:secret@${host}:${port}`);
-		const manager = createStateManager({ backend: redis({ nodes }), timeout: "1m" });
+		const manager = createStateManager({ backend: redis({ nodes, connectWithin: "20s" }), timeout: "1m" });
 		onTestFinished(async () => void (await manager.close()));
 		const rooms = ["a", "b", "c", "d"].map((id) => manager.scope("room", id));
 		for (const room of rooms) {

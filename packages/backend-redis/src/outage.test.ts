@@ -17,7 +17,10 @@ beforeEach(async () => {
 afterEach(() => server.stop());
 
 function manager(options: RedisOptions = {}): StateManager {
-	const made = createStateManager({ backend: redis(server.url, options), timeout: "1m" });
+	const made = createStateManager({
+		backend: redis(server.url, { connectWithin: "1m", ...options }),
+		timeout: "1m",
+	});
 	onTestFinished(async () => void (await made.close({ timeout: 100 })));
 	return made;
 }
@@ -35,17 +38,21 @@ async function until(
 	value: unknown,
 ): Promise<() => Promise<void>> {
 	const { promise, resolve } = Promise.withResolvers<void>();
-	const watching = scope.subscribe(key, (change) => {
-		if (change.value === value) resolve();
-	});
-	onTestFinished(() => watching.stop());
-	await watching.ready;
+	await vi.waitFor(async () => {
+		const watching = scope.subscribe(key, (change) => {
+			if (change.value === value) resolve();
+		});
+		await watching.ready.catch((error: unknown) => {
+			watching.stop();
+			throw error;
+		});
+	}, patience);
 	return () => promise;
 }
 
 test("a server that is down is `unavailable` after a stated time, and is found again without a restart", async () => {
 	const { shared } = manager({ connectWithin: 300 });
-	await shared.set("n", 1);
+	await vi.waitFor(() => shared.set("n", 1), patience);
 	const heard = await until(shared, "n", 3);
 	await server.kill();
 	// Not `timeout`, which the manager would say after a minute.
@@ -56,7 +63,7 @@ test("a server that is down is `unavailable` after a stated time, and is found a
 	const other = manager();
 	await other.shared.set("n", 3);
 	await heard();
-	expect(await shared.get("n")).toBe(3);
+	await vi.waitFor(async () => expect(await shared.get("n")).toBe(3), patience);
 });
 
 test("a call that waits for a connection goes through once there is one", async () => {
@@ -69,8 +76,6 @@ test("a call that waits for a connection goes through once there is one", async 
 });
 
 test("what waits for Redis is bounded", async () => {
-	const { shared } = manager({ connectWithin: 200, unanswered: 3 });
-	await shared.set("n", 1);
 	await server.kill();
 	const backend = redis(server.url, { connectWithin: 200, unanswered: 3 });
 	const asks = ["a", "b", "c"].map((id) => ({ scope: `bound/room/${id}`, keys: [] }));
@@ -82,7 +87,7 @@ test("what waits for Redis is bounded", async () => {
 });
 
 test("calls to a server that is frozen settle, what was handed over as unknown, and close settles", async () => {
-	const backend = redis(server.url, { answerWithin: 300 });
+	const backend = redis(server.url, { answerWithin: 300, connectWithin: "1m" });
 	const made = createStateManager({ backend, timeout: "1m" });
 	const { shared } = made;
 	await shared.set("n", 1);
@@ -142,7 +147,7 @@ test("a client that was passed in is shared, stays open, and loses our listeners
 	await once(client, "ready");
 	const listeners = () => client.eventNames().map((name) => [name, client.listenerCount(name)]);
 	const before = listeners();
-	const backend = redis({ client });
+	const backend = redis({ client, connectWithin: "1m" });
 	const [one, two] = [
 		createStateManager({ backend, timeout: "1m" }),
 		createStateManager({ backend, timeout: "1m" }),
@@ -168,7 +173,7 @@ test("a passed client may put a prefix before all keys: watchers hear, and nothi
 		client.disconnect();
 		admin.disconnect();
 	});
-	const made = createStateManager({ backend: redis({ client }), timeout: "1m" });
+	const made = createStateManager({ backend: redis({ client, connectWithin: "1m" }), timeout: "1m" });
 	const heard = await until(made.shared, "n", 2);
 	await made.shared.set("n", 1, { ttl: "1h" });
 	await made.shared.set("n", 2);
@@ -185,7 +190,7 @@ test("a passed client without a connection holds calls no longer than stated", a
 	client.on("error", () => {});
 	onTestFinished(() => client.disconnect());
 	const shared = createStateManager({ backend: redis({ client, connectWithin: 200 }), timeout: "1m" }).shared;
-	await shared.set("n", 1);
+	await vi.waitFor(() => shared.set("n", 1), patience);
 	await server.kill();
 	if (client.status === "ready") await once(client, "close");
 	expect(await codeOf(shared.set("n", 2))).toBe("unavailable");
@@ -213,11 +218,11 @@ test("what a user may not do is `failed`, a script that broke off is unknown", a
 	const weak = new URL(server.url);
 	weak.username = "weak";
 	weak.password = "secret";
-	const refused = createStateManager({ backend: redis(weak.href), timeout: "1m" });
+	const refused = createStateManager({ backend: redis(weak.href, { connectWithin: "1m" }), timeout: "1m" });
 	expect(await codeOf(refused.shared.get("n"))).toBe("failed");
 	await refused.close();
 
-	const client = new Client(redis(server.url));
+	const client = new Client(redis(server.url, { connectWithin: "1m" }));
 	onTestFinished(() => client.backend.close());
 	await client.apply(put("a", 1));
 	await client.apply(put("a", 2));
@@ -229,7 +234,7 @@ test("what a user may not do is `failed`, a script that broke off is unknown", a
 });
 
 test("hundreds of scopes are one write and one answer each", async () => {
-	const backend = redis(server.url);
+	const backend = redis(server.url, { connectWithin: "1m" });
 	onTestFinished(() => backend.close());
 	const admin = new Redis(server.url);
 	onTestFinished(() => admin.disconnect());
