@@ -2,5 +2,5 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
 	resolve: { tsconfigPaths: true },
-	test: { name: "sql", include: ["src/**/*.test.ts"], testTimeout: 30_000, hookTimeout: 60_000 },
+	test: { name: "sql", include: ["src/**/*.test.ts"], testTimeout: 180_000, hookTimeout: 180_000 },
 });

@@ -15,8 +15,9 @@ const keys = scopeKeys("hf", scope);
 
 test("the retention that core keeps where nothing else is said is not written down, any other is", async () => {
 	const manager = createStateManager({
-		backend: redis(server.url),
+		backend: redis(server.url, { connectWithin: "1m" }),
 		scopes: { room: { changes: { count: 7 } } },
+		timeout: "1m",
 	});
 	manager.on("error", () => {});
 	onTestFinished(async () => void (await manager.close()));
@@ -29,7 +30,7 @@ test("the retention that core keeps where nothing else is said is not written do
 });
 
 test("a session of twelve small values takes less than twice what a plain hash takes", async () => {
-	const manager = createStateManager({ backend: redis(server.url) });
+	const manager = createStateManager({ backend: redis(server.url, { connectWithin: "1m" }), timeout: "1m" });
 	manager.on("error", () => {});
 	onTestFinished(async () => void (await manager.close()));
 	const values = Array.from({ length: 12 }, (_, i) => [`name${i}`, `value ${i}`] as const);

@@ -98,7 +98,7 @@ test("whatever comes and goes, the listing of a scope is that of memory, in page
 
 test("a live lock holds a large scope open past its deadline as it does a small one", async () => {
 	let offset = 0;
-	const late = redis(server.url, { clockOffset: () => offset });
+	const late = redis(server.url, { connectWithin: "1m", clockOffset: () => offset });
 	for (const count of [1, unorderedEntries + 1]) {
 		const client = new Client(late, newScope());
 		await client.commit({ do: [touch(null, 1000), ...names(0, count).map((key) => put(key, 1))] });

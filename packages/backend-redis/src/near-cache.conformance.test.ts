@@ -44,7 +44,10 @@ conformance(
 			monotonic: () => systemClock.monotonic() + offset,
 		};
 		const connection = { retryStrategy: () => 50 };
-		const cache = nearCache(redis(server.url, { clockOffset: () => offset, connection }), { clock });
+		const cache = nearCache(
+			redis(server.url, { connectWithin: "20s", clockOffset: () => offset, connection }),
+			{ clock },
+		);
 		return {
 			create: () => handle(cache),
 			advance: (ms) => {

@@ -16,8 +16,11 @@ async function told(
 	onTestFinished(() => admin.disconnect());
 	const channels = isRedisSince("6.2") ? ["&*"] : [];
 	await admin.call("ACL", "SETUSER", "app", "on", ">secret", "~*", ...channels, "+@all", ...rules);
-	const backend = redis(server.url.replace("//", "//app:secret@"));
-	const managers = [createStateManager({ backend }), createStateManager({ backend })];
+	const backend = redis(server.url.replace("//", "//app:secret@"), { connectWithin: "1m" });
+	const managers = [
+		createStateManager({ backend, timeout: "1m" }),
+		createStateManager({ backend, timeout: "1m" }),
+	];
 	const problems: string[] = [];
 	const enough = Promise.withResolvers<void>();
 	for (const manager of managers) {

@@ -125,13 +125,11 @@ async function storm({ url, worker, seconds }: StormOrder): Promise<StormReport>
 			try {
 				await room.lock("lock", { ttl: "1s", wait: "2s" }, async (lease) => {
 					const from = instant();
-					let to = 0;
-					lease.signal.addEventListener("abort", () => {
-						if (to === 0) to = instant();
-					});
+					// A process that stalled has lost it, and can't say when.
+					if (lease.remaining === 0) return;
 					await pause(20);
-					if (to === 0) to = instant();
-					leases.push({ token: lease.token, from, to });
+					const now = instant();
+					leases.push({ token: lease.token, from, to: lease.remaining > 0 ? now : from });
 				});
 			} catch {
 				// Not granted, or lost: nothing to say.

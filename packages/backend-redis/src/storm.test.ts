@@ -59,8 +59,9 @@ test("no change is lost, doubled or out of order, locks exclude, each scope is l
 	for (const worker of workers) expect(await worker.next()).toBe("written");
 
 	const manager = createStateManager({
-		backend: redis(server.url),
+		backend: redis(server.url, { connectWithin: "1m" }),
 		scopes: { room: { changes: { count: 1_000_000, age: "1h" } } },
+		timeout: "1m",
 	});
 	onTestFinished(async () => void (await manager.close()));
 	const room = manager.scope("room", "storm");
@@ -78,7 +79,7 @@ test("no change is lost, doubled or out of order, locks exclude, each scope is l
 	expect(count).toBeLessThanOrEqual(sum(({ added }) => added.sure + added.unsure));
 
 	const history: string[] = [];
-	const { backend, scope } = new Client(redis(server.url), "default/room/storm");
+	const { backend, scope } = new Client(redis(server.url, { connectWithin: "1m" }), "default/room/storm");
 	for (let after = 0, more = true; more; ) {
 		const page = await backend.log(scope, after, { of: "changes", limit: 1000, bytes: 2 ** 20 });
 		for (const { revision, changes } of page.records)

@@ -11,7 +11,7 @@ export async function withStore(): Promise<{
 	readonly admin: Redis;
 }> {
 	const server = await RedisServer.start();
-	const store = redis(server.url);
+	const store = redis(server.url, { connectWithin: "1m" });
 	const admin = new Redis(server.url);
 	afterAll(async () => {
 		await store.close();

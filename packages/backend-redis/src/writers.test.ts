@@ -12,7 +12,7 @@ let offset = 0;
 
 beforeAll(async () => {
 	server = await RedisServer.start();
-	store = redis(server.url, { clockOffset: () => offset });
+	store = redis(server.url, { connectWithin: "1m", clockOffset: () => offset });
 });
 
 afterAll(async () => {

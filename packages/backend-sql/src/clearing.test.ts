@@ -60,9 +60,7 @@ async function fill({ query }: Counted, entries: number, expiresAt: number | nul
 }
 
 function clearingTests(open: () => Promise<Counted>): void {
-	test("a scope of 100,000 entries is dropped at once, and its rows go a thousand at a time", {
-		timeout: 120_000,
-	}, async () => {
+	test("a scope of 100,000 entries is dropped at once, and its rows go a thousand at a time", async () => {
 		const counted = await open();
 		const { backend, counts } = counted;
 		const client = new Client(backend, "clearing/room/huge");
@@ -83,9 +81,7 @@ function clearingTests(open: () => Promise<Counted>): void {
 		expect(Math.max(...counts)).toBeLessThanOrEqual(atOnce);
 	});
 
-	test("a scope of many entries whose time is over begins anew, and what it held goes a thousand rows at a time", {
-		timeout: 120_000,
-	}, async () => {
+	test("a scope of many entries whose time is over begins anew, and what it held goes a thousand rows at a time", async () => {
 		const counted = await open();
 		const { backend, counts, advance } = counted;
 		const client = new Client(backend, "clearing/session/huge");
@@ -108,9 +104,7 @@ function clearingTests(open: () => Promise<Counted>): void {
 		expect(Math.max(...counts)).toBeLessThanOrEqual(atOnce);
 	});
 
-	test("entries that expire, and logs that are past retention, go a thousand at a time", {
-		timeout: 120_000,
-	}, async () => {
+	test("entries that expire, and logs that are past retention, go a thousand at a time", async () => {
 		const counted = await open();
 		const { backend, counts, advance } = counted;
 		const client = new Client(backend, "clearing/room/old");
@@ -241,7 +235,7 @@ for (const [name, isThere, start, dialectOf] of [
 		let server: PostgresServer | MysqlServer;
 		beforeAll(async () => {
 			server = await start();
-		}, 60_000);
+		});
 		afterAll(() => server.stop());
 
 		clearingTests(() => onServer(dialectOf(server.url)));

@@ -13,9 +13,9 @@ import {
 } from "./crash-orders.js";
 import { sql } from "./sql.js";
 
-const say = (word: Acknowledged | "ready" | Told | Written): void => {
-	process.send?.(word);
-};
+/** Resolves once it is on its way, from where not even `kill -9` brings it back. */
+const say = (word: Acknowledged | "ready" | Told | Written): Promise<void> =>
+	new Promise((resolve) => process.send?.(word, () => resolve()));
 
 const begun = (): Promise<void> => new Promise((resolve) => process.once("message", () => resolve()));
 
@@ -26,7 +26,8 @@ async function commit({ url, until, from, to }: CommitOrder): Promise<void> {
 			for (let sequence = first; sequence <= to; sequence++) {
 				const answer = (await backend.commit([batchOf(lane, sequence, until)])[0]) as BatchAnswer | Failure;
 				if ("failed" in answer) throw new Error(`${answer.failed}: ${answer.message}`);
-				say({ lane, sequence });
+				// Nothing more is under way than what is next to be acknowledged.
+				await say({ lane, sequence });
 			}
 		}),
 	);
@@ -48,23 +49,25 @@ async function increment({ url, worker, times, total }: IncrementOrder): Promise
 		{ onReset: () => void resets++ },
 	);
 	await watching.ready;
-	say("ready");
+	const beginning = begun();
+	await say("ready");
 	// Who comes late would not hear of the first changes.
-	await begun();
+	await beginning;
 	for (let turn = 0; turn < times; turn++)
 		await shared.commit((tx) => {
 			tx.increment("count");
 			tx.set(`by/${worker}`, turn);
 		});
 	await all.promise;
-	say({ counts, resets });
+	await say({ counts, resets });
 	await manager.close();
 }
 
 async function write({ url, options, key }: WriteOrder): Promise<void> {
 	const manager = createStateManager({ backend: sql(url, options), timeout: "60s" });
-	say("ready");
-	await begun();
+	const beginning = begun();
+	await say("ready");
+	await beginning;
 	const ended = await manager.shared.set(key, true).then(
 		(): Written => ({ ended: "done" }),
 		(error: unknown): Written => ({
@@ -73,7 +76,7 @@ async function write({ url, options, key }: WriteOrder): Promise<void> {
 		}),
 	);
 	const found = await manager.shared.count().catch((error: unknown) => String(error));
-	say({ ...ended, found });
+	await say({ ...ended, found });
 	await manager.close();
 }
 

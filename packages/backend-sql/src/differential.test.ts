@@ -36,9 +36,9 @@ for (const driver of ["better-sqlite3", "node:sqlite"] as const) {
 		return sql(`sqlite:${join(folder, "state.db")}`, { ...options, driver });
 	};
 
-	test(`${driver}: ${alike}`, { timeout: 60_000 }, () => compare(open));
+	test(`${driver}: ${alike}`, () => compare(open));
 
-	test(`${driver}: the same where what comes alone is committed at once`, { timeout: 60_000 }, async () => {
+	test(`${driver}: the same where what comes alone is committed at once`, async () => {
 		let atOnce = 0;
 		await compare(open, (store, offset) => {
 			const read = (scope: string) => store.read([{ scope, keys: [] }]) as [ReadAnswer];
@@ -71,5 +71,5 @@ for (const { name, isThere, start } of sqlServers)
 		});
 		afterAll(() => server.stop());
 
-		test(alike, { timeout: 60_000 }, () => compare((options) => sql(server.url, options)));
+		test(alike, () => compare((options) => sql(server.url, options)));
 	});

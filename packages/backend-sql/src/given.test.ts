@@ -7,7 +7,7 @@ import { hasPostgres, PostgresServer } from "@holdfast/test-servers/postgres-ser
 import { CompiledQuery, Kysely, MysqlDialect, PostgresDialect } from "kysely";
 import mysql from "mysql2";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { sql } from "./sql.js";
 
 /** The statement of the documentation that makes a view in this database. */
@@ -19,7 +19,7 @@ function viewOf(database: string): string {
 }
 
 async function fill(url: string): Promise<void> {
-	const manager = createStateManager({ backend: sql(url) });
+	const manager = createStateManager({ backend: sql(url), timeout: "1m" });
 	await manager.shared.set("positions/AAPL", { shares: 10, price: 187.5 });
 	await manager.shared.set("positions/OLD", { shares: 1, price: 1 }, { ttl: 1 });
 	await manager.user("ada").set("positions/MSFT", { shares: 3, price: 402.25 });
@@ -46,7 +46,7 @@ describe.skipIf(!hasPostgres())("Postgres", () => {
 	let server: PostgresServer;
 	beforeAll(async () => {
 		server = await PostgresServer.start();
-	}, 60_000);
+	});
 	afterAll(() => server.stop());
 
 	test("the view of the documentation shows prices", async () => {
@@ -61,7 +61,7 @@ describe.skipIf(!hasPostgres())("Postgres", () => {
 		});
 		onTestFinished(() => db.destroy());
 		for (let life = 1; life <= 2; life++) {
-			const manager = createStateManager({ backend: sql({ db }) });
+			const manager = createStateManager({ backend: sql({ db }), timeout: "1m" });
 			expect(await manager.shared.increment("lives")).toBe(life);
 			await manager.close();
 			expect((await db.executeQuery(CompiledQuery.raw("select 1 as one"))).rows).toEqual([{ one: 1 }]);
@@ -70,19 +70,26 @@ describe.skipIf(!hasPostgres())("Postgres", () => {
 
 	test("a dialect that is given is the backend's, which closes what it made of it", async () => {
 		const pool = new pg.Pool({ connectionString: server.url, max: 4 });
-		const manager = createStateManager({ backend: sql({ dialect: new PostgresDialect({ pool }) }) });
+		const manager = createStateManager({
+			backend: sql({ dialect: new PostgresDialect({ pool }) }),
+			timeout: "1m",
+		});
 		await manager.shared.set("a", 1);
 		await manager.close();
 		expect(pool.ended).toBe(true);
 	});
 
 	test("where it can listen it says nothing", async () => {
-		const manager = createStateManager({ backend: sql(server.url) });
+		const manager = createStateManager({ backend: sql(server.url), timeout: "1m" });
 		const told: unknown[] = [];
 		manager.on("error", (error) => told.push(error));
 		await manager.shared.subscribe("n", () => {}).ready;
-		const listening = "select 1 from pg_stat_activity where query like '%pg_notify%' or query like 'listen%'";
-		await expect.poll(async () => (await server.admin.query(listening)).rows.length).toBeGreaterThan(0);
+		// It listens, and has told itself so.
+		const last = `select query from pg_stat_activity
+			where (query like 'listen "%' or query like 'select pg_notify(%') and pid <> pg_backend_pid()`;
+		await vi.waitFor(async () => expect((await server.query(last)).length).toBeGreaterThan(1), {
+			timeout: 60_000,
+		});
 		await manager.close();
 		expect(told).toEqual([]);
 	});
@@ -92,7 +99,7 @@ describe.skipIf(!hasMysql())(mysqlName(), () => {
 	let server: MysqlServer;
 	beforeAll(async () => {
 		server = await MysqlServer.start();
-	}, 60_000);
+	});
 	afterAll(() => server.stop());
 
 	test("the view of the documentation shows prices", async () => {
@@ -107,7 +114,7 @@ describe.skipIf(!hasMysql())(mysqlName(), () => {
 			dialect: new MysqlDialect({ pool: mysql.createPool({ uri: server.url, connectionLimit: 4 }) }),
 		});
 		onTestFinished(() => db.destroy());
-		const manager = createStateManager({ backend: sql({ db }) });
+		const manager = createStateManager({ backend: sql({ db }), timeout: "1m" });
 		expect(await manager.shared.increment("lives")).toBe(1);
 		await manager.close();
 		expect((await db.executeQuery(CompiledQuery.raw("select 1 as one"))).rows).toEqual([{ one: 1 }]);

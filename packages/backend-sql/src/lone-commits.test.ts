@@ -12,8 +12,8 @@ async function open() {
 	const folder = mkdtempSync(join(tmpdir(), "holdfast-sqlite-"));
 	onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
 	const file = join(folder, "state.db");
-	const manager = createStateManager({ backend: sql(`sqlite:${file}`) });
-	const another = createStateManager({ backend: sql(`sqlite:${file}`) });
+	const manager = createStateManager({ backend: sql(`sqlite:${file}`), timeout: "1m" });
+	const another = createStateManager({ backend: sql(`sqlite:${file}`), timeout: "1m" });
 	await manager.ready();
 	const database = await openSqlite(file, undefined);
 	onTestFinished(async () => {

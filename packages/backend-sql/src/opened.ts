@@ -80,7 +80,7 @@ const listeningWithin = { connectionTimeoutMillis: 5000, query_timeout: 5000 };
 async function openPostgres(url: string, options: SqlOptions): Promise<Opened> {
 	const language = languageOf(postgresEngine, options);
 	const pg = await loadPg();
-	const sockets = new Sockets();
+	const sockets = new Sockets(options.answerWithin);
 	const connect = (settings: string | undefined): Pool => {
 		const pool = new pg.Pool({
 			connectionString: url,
@@ -139,7 +139,7 @@ async function openMysql(url: string, options: SqlOptions): Promise<Opened> {
 		charset: "utf8mb4",
 		enableKeepAlive: true,
 	});
-	const sockets = new Sockets();
+	const sockets = new Sockets(options.answerWithin);
 	const socketOfMysql = (connection: object): Socket => (connection as { readonly stream: Socket }).stream;
 	pool.on("connection", (connection) => sockets.add(socketOfMysql(connection)));
 	pool.on("acquire", (connection) => sockets.lend(socketOfMysql(connection)));

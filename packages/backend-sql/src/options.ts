@@ -23,6 +23,11 @@ export interface SqlOptions {
 	 * happens. Default 20 to 500. On Postgres by URL it is only for where notifications can't be had.
 	 */
 	readonly poll?: { readonly least?: number; readonly most?: number };
+	/**
+	 * For how many ms a connection of its own to a server may say nothing while it is asked something, before it is left and the call goes on by
+	 * another. Default 10,000: statements wait for locks for a second at most.
+	 */
+	readonly answerWithin?: number;
 	/** How many connections of its own it opens to a server. Default 10. */
 	readonly connections?: number;
 	/**

@@ -10,7 +10,7 @@ describe("PGlite", () => {
 	let pglite: PGlite;
 	beforeAll(async () => {
 		pglite = await PGlite.create();
-	}, 120_000);
+	});
 	afterAll(() => pglite.close());
 
 	const tables = tableNames.map((name) => `holdfast_${name}`);

@@ -6,7 +6,7 @@ describe.skipIf(!hasPostgres())("arrays in binary come back as they were", () =>
 	let server: PostgresServer;
 	beforeAll(async () => {
 		server = await PostgresServer.start();
-	}, 60_000);
+	});
 	afterAll(() => server.stop());
 
 	const cases: readonly [ElementType, readonly (string | number | null)[]][] = [

@@ -31,7 +31,7 @@ async function withSetting(file: string, driver: SqliteDriver, setting: string):
 	else statement.run([]);
 	const store = new EmbeddedStore(database, languageOf(sqliteEngine, {}));
 	const backend = new SqlBackend(async () => ({ store }), { reach: "device", durable: true }, {});
-	return createStateManager({ backend });
+	return createStateManager({ backend, timeout: "1m" });
 }
 
 const codeOf = (work: Promise<unknown>): Promise<unknown> =>
@@ -43,7 +43,7 @@ const codeOf = (work: Promise<unknown>): Promise<unknown> =>
 for (const driver of ["better-sqlite3", "node:sqlite"] as const) {
 	test(`${driver}: what a full disk has no room for is \`full\`, and all that was answered stays`, async () => {
 		const file = join(folder(), "state.db");
-		const first = createStateManager({ backend: sql(`sqlite:${file}`, { driver }) });
+		const first = createStateManager({ backend: sql(`sqlite:${file}`, { driver }), timeout: "1m" });
 		await first.shared.set("before", 1);
 		await first.close();
 		const full = await withSetting(file, driver, "max_page_count = 200");
@@ -71,7 +71,7 @@ for (const driver of ["better-sqlite3", "node:sqlite"] as const) {
 		expect(await shared.get("count")).toBe(written.length);
 		await full.close();
 
-		const again = createStateManager({ backend: sql(`sqlite:${file}`, { driver }) });
+		const again = createStateManager({ backend: sql(`sqlite:${file}`, { driver }), timeout: "1m" });
 		expect(await keys(again)).toEqual([...written].sort());
 		expect(await again.shared.get("before")).toBe(1);
 		await again.shared.set("after", 1);
@@ -80,7 +80,7 @@ for (const driver of ["better-sqlite3", "node:sqlite"] as const) {
 
 	test(`${driver}: what may not be written is \`failed\`, and reads go on`, async () => {
 		const file = join(folder(), "state.db");
-		const first = createStateManager({ backend: sql(`sqlite:${file}`, { driver }) });
+		const first = createStateManager({ backend: sql(`sqlite:${file}`, { driver }), timeout: "1m" });
 		await first.shared.set("a", 1);
 		await first.close();
 		const manager = await withSetting(file, driver, "query_only = on");
@@ -104,7 +104,7 @@ test.skipIf(!isRoot || process.platform !== "linux")(
 			spawnSync("umount", ["--lazy", disk]);
 		});
 		writeFileSync(join(disk, "filler"), Buffer.alloc(2 ** 20));
-		const manager = createStateManager({ backend: sql(`sqlite:${join(disk, "state.db")}`) });
+		const manager = createStateManager({ backend: sql(`sqlite:${join(disk, "state.db")}`), timeout: "1m" });
 		const { shared } = manager;
 		let written = 0;
 		let code: unknown = "done";
@@ -124,18 +124,18 @@ test.skipIf(!isRoot || process.platform !== "linux")(
 		await shared.set("after", 1);
 		await manager.close();
 
-		const again = createStateManager({ backend: sql(`sqlite:${join(disk, "state.db")}`) });
+		const again = createStateManager({ backend: sql(`sqlite:${join(disk, "state.db")}`), timeout: "1m" });
 		expect(await again.shared.get("after")).toBe(1);
 		await again.close();
 	},
 );
 
-test("a file that the process may not write is `failed`, and says so", { timeout: 60_000 }, async () => {
+test("a file that the process may not write is `failed`, and says so", async () => {
 	const program = await crashProgram();
 	onTestFinished(() => program.dispose());
 	const place = folder();
 	const file = join(place, "state.db");
-	const first = createStateManager({ backend: sql(`sqlite:${file}`) });
+	const first = createStateManager({ backend: sql(`sqlite:${file}`), timeout: "1m" });
 	await first.shared.set("a", 1);
 	await first.close();
 	chmodSync(file, 0o444);
@@ -153,7 +153,7 @@ test("a file that the process may not write is `failed`, and says so", { timeout
 		message: expect.stringContaining("the database may not be written"),
 	});
 	chmodSync(place, 0o755);
-	const again = createStateManager({ backend: sql(`sqlite:${file}`) });
+	const again = createStateManager({ backend: sql(`sqlite:${file}`), timeout: "1m" });
 	expect(await again.shared.get("a")).toBe(1);
 	await again.close();
 });

@@ -52,7 +52,7 @@ describe.skipIf(!hasPostgres())("row-level security", () => {
 	};
 
 	const open = (options: SqlOptions = secured) =>
-		createStateManager({ backend: sql(urlOf("keeper"), options) });
+		createStateManager({ backend: sql(urlOf("keeper"), options), timeout: "1m" });
 
 	beforeAll(async () => {
 		server = await PostgresServer.start();
@@ -69,11 +69,11 @@ describe.skipIf(!hasPostgres())("row-level security", () => {
 				tx.emit("priced", price);
 			});
 		await manager.close();
-	}, 60_000);
+	});
 
 	afterAll(async () => {
 		await server.stop();
-	}, 60_000);
+	});
 
 	it("lets a bound connection read its scope's rows alone, in every table", async () => {
 		for (const table of tableNames) expect(await rowsOf("reader", ada, table), table).toHaveLength(1);
@@ -174,7 +174,7 @@ describe.skipIf(!hasPostgres())("row-level security", () => {
 			["a", 2],
 			["c", 3],
 		]);
-		await expect.poll(() => heard, { timeout: 20_000 }).toContainEqual(["c", 3]);
+		await expect.poll(() => heard, { timeout: 60_000 }).toContainEqual(["c", 3]);
 		watching.stop();
 		await Promise.all([manager.close(), other.close()]);
 	});
@@ -218,7 +218,7 @@ describe.skipIf(!hasPostgres())("row-level security", () => {
 			schema: "own",
 			rowLevelSecurity: { readers: ["reader"] },
 		});
-		const manager = createStateManager({ backend });
+		const manager = createStateManager({ backend, timeout: "1m" });
 		await manager.user("ada").set("price", 1);
 		await manager.user("bob").set("price", 2);
 		const seen = await as("reader", ada, (query) => query("select value from own.holdfast_entries"));

@@ -93,9 +93,7 @@ function schemaTests(engine: "sqlite" | "postgres" | "mysql", make: () => Promis
 		expect(await empty.describe()).toEqual(before);
 	});
 
-	test("ten processes that start at once on an empty database all find it made, once", {
-		timeout: 120_000,
-	}, async () => {
+	test("ten processes that start at once on an empty database all find it made, once", async () => {
 		const { url, options, run } = await make();
 		const workers = Array.from({ length: 10 }, (_, i) =>
 			program.start<Order, Written | "ready">({ task: "write", url, options, key: `by/${i}` }),
@@ -126,7 +124,7 @@ function schemaTests(engine: "sqlite" | "postgres" | "mysql", make: () => Promis
 test.each(["", "1st", "a-b", 'a"; drop table x; --', "a".repeat(42)])(
 	"the prefix %j is refused",
 	async (prefix) => {
-		const { shared } = createStateManager({ backend: sql("sqlite::memory:", { prefix }) });
+		const { shared } = createStateManager({ backend: sql("sqlite::memory:", { prefix }), timeout: "1m" });
 		expect(await failed(shared.get("a"))).toEqual([
 			"invalid-argument",
 			expect.stringContaining("prefix must begin with"),
@@ -176,7 +174,7 @@ describe.skipIf(!hasPostgres())("Postgres", () => {
 	let made = 0;
 	beforeAll(async () => {
 		server = await PostgresServer.start();
-	}, 60_000);
+	});
 	afterAll(() => server.stop());
 
 	const make = async (): Promise<Empty> => {
@@ -215,7 +213,7 @@ describe.skipIf(!hasMysql())(mysqlName(), () => {
 	let made = 0;
 	beforeAll(async () => {
 		server = await MysqlServer.start();
-	}, 60_000);
+	});
 	afterAll(() => server.stop());
 
 	const make = async (): Promise<Empty> => {

@@ -8,7 +8,7 @@ import { killWriters } from "./kill-writers.js";
 import { sql } from "./sql.js";
 
 for (const { name, isThere, start } of sqlServers)
-	describe.skipIf(!isThere)(name, { timeout: 120_000 }, () => {
+	describe.skipIf(!isThere)(name, () => {
 		let server: SqlServer;
 		let program: Program;
 

@@ -1,9 +1,6 @@
 /** The connections of a pool: what is asked on one that says nothing must not wait until the system gives it up, which takes a quarter of an hour. */
 import type { Socket } from "node:net";
 
-// Longer than any statement of ours takes: each waits for locks for a second at most.
-const silentFor = 10_000;
-
 /** The socket of a connection of node-postgres. */
 export const socketOf = (client: object): Socket =>
 	(client as { readonly connection: { readonly stream: Socket } }).connection.stream;
@@ -12,16 +9,22 @@ export const socketOf = (client: object): Socket =>
 export class Sockets {
 	readonly #open = new Set<Socket>();
 	readonly #used = new WeakSet<Socket>();
+	readonly #silentFor: number;
 	#isPatient = true;
+
+	/** @param silentFor - For how many ms one may say nothing; longer than any statement of ours takes, each of which waits for locks for a second at most. */
+	constructor(silentFor = 10_000) {
+		this.#silentFor = silentFor;
+	}
 
 	/** Takes one that is open. */
 	add(socket: Socket): void {
 		this.#open.add(socket);
 		socket.once("close", () => this.#open.delete(socket));
-		socket.setTimeout(silentFor);
+		socket.setTimeout(this.#silentFor);
 		socket.on("timeout", () => {
 			if (this.#isPatient || !this.#used.has(socket)) return;
-			const error = new Error(`the database said nothing for ${silentFor} ms`);
+			const error = new Error(`the database said nothing for ${this.#silentFor} ms`);
 			socket.destroy(Object.assign(error, { code: "ETIMEDOUT" }));
 		});
 	}

@@ -24,17 +24,10 @@ function file(): string {
 	return `sqlite:${join(folder, "state.db")}`;
 }
 
-test(
-	"writers that are killed among 10,000 commits leave every one that was answered, and none twice",
-	{
-		timeout: 120_000,
-	},
-	() => killWriters(program, file()),
-);
+test("writers that are killed among 10,000 commits leave every one that was answered, and none twice", () =>
+	killWriters(program, file()));
 
-test("eight processes on one file lose no change, and are told all in one order", {
-	timeout: 120_000,
-}, async () => {
+test("eight processes on one file lose no change, and are told all in one order", async () => {
 	const url = file();
 	const times = 100;
 	const total = 8 * times;
@@ -47,7 +40,7 @@ test("eight processes on one file lose no change, and are told all in one order"
 	for (const worker of workers) expect(await worker.next()).toBe("ready");
 	for (const worker of workers) worker.begin();
 	const told = await Promise.all(workers.map(async (worker) => (await worker.next()) as Told | undefined));
-	const manager = createStateManager({ backend: sql(url) });
+	const manager = createStateManager({ backend: sql(url), timeout: "1m" });
 	expect(await manager.shared.get("count")).toBe(total);
 	await manager.close();
 	for (const one of told) {

@@ -98,15 +98,22 @@ export class RedisCluster {
 					"addslots",
 					...Array.from({ length: after - first }, (_, n) => first + n),
 				);
-			if (i > 0) await servers[0]?.ask("cluster", "meet", "127.0.0.1", server.port, buses[i] as number);
 		}
-		await cluster.until((info) => info.includes(`cluster_known_nodes:${count}`));
+		const ids = (await Promise.all(servers.map((server) => server.ask("cluster", "myid")))) as string[];
+		const nodesOf = async (server: RedisServer): Promise<string> =>
+			String(await server.ask("cluster", "nodes"));
+		for (const server of servers)
+			for (;;) {
+				const known = await nodesOf(server);
+				const missing = ids.flatMap((id, i) => (known.includes(id) ? [] : [i]));
+				if (missing.length === 0) break;
+				// Again and again: a server forgets whom it met if that one takes long to answer.
+				for (const i of missing)
+					await server.ask("cluster", "meet", "127.0.0.1", servers[i]?.port as number, buses[i] as number);
+				await delay(50);
+			}
 		for (const [i, replica] of servers.slice(3).entries())
-			await replica.ask(
-				"cluster",
-				"replicate",
-				(await (servers[i] as RedisServer).ask("cluster", "myid")) as string,
-			);
+			await replica.ask("cluster", "replicate", ids[i] as string);
 		await cluster.whenWhole();
 		return cluster;
 	}
@@ -116,18 +123,40 @@ export class RedisCluster {
 		return this.servers.map(({ port }) => ({ host: "127.0.0.1", port }));
 	}
 
-	/** Resolves once every server that runs takes calls, and the replicas follow. */
+	/** Resolves once every server takes calls, all name the same three primaries, and the replicas follow. */
 	async whenWhole(): Promise<void> {
-		await this.until((info) => info.includes("cluster_state:ok"));
-		for (const server of this.servers.slice(3))
-			while (!String(await server.ask("info", "replication")).includes("master_link_status:up"))
-				await delay(50);
+		while (!(await this.#isWhole())) await delay(50);
 	}
 
-	/** Resolves once what all of its servers say of it is so. */
-	async until(isSo: (info: string) => boolean): Promise<void> {
-		for (const server of this.servers)
-			while (!isSo(String(await server.ask("cluster", "info")))) await delay(50);
+	async #isWhole(): Promise<boolean> {
+		const said = await Promise.all(
+			this.servers.map(async (server) => {
+				const [info, nodes, replication] = await Promise.all(
+					[
+						["cluster", "info"],
+						["cluster", "nodes"],
+						["info", "replication"],
+					].map(async ([command = "", part = ""]) => String(await server.ask(command, part))),
+				);
+				const primaries = [
+					...(nodes ?? "").matchAll(/^(\w+) \S+ (?:myself,)?master (?!.* disconnected).*\d-\d/gm),
+				];
+				return {
+					isReady:
+						info?.includes("cluster_state:ok") === true && !/master_link_status:down/.test(replication ?? ""),
+					isPrimary: /^role:master/m.test(replication ?? ""),
+					primaries: primaries
+						.map(([, id]) => id)
+						.sort()
+						.join(),
+				};
+			}),
+		);
+		const [first] = said;
+		return (
+			said.filter(({ isPrimary }) => isPrimary).length === 3 &&
+			said.every(({ isReady, primaries }) => isReady && primaries === first?.primaries)
+		);
 	}
 
 	/** Ends all as a crash would, and starts them again. */
@@ -159,7 +188,7 @@ export class RedisCluster {
 		const keys = async (): Promise<string[]> =>
 			(await from.ask("cluster", "getkeysinslot", slot, 100_000)) as string[];
 		const moveKey = async (key: string): Promise<void> => {
-			await from.ask("migrate", "127.0.0.1", to.port, key, 0, 5000);
+			await from.ask("migrate", "127.0.0.1", to.port, key, 0, 60_000);
 		};
 		const finish = async (): Promise<void> => {
 			for (const key of await keys()) await moveKey(key);

@@ -30,11 +30,17 @@ export class RedisSentinel extends RedisServer {
 			`port ${this.port}`,
 			`dir ${this.folder}`,
 			`sentinel monitor ${name} 127.0.0.1 ${this.#watched} 1`,
-			`sentinel down-after-milliseconds ${name} 1000`,
+			// A machine that stalls must not be taken for a primary that is gone.
+			`sentinel down-after-milliseconds ${name} 60000`,
 			`sentinel failover-timeout ${name} 10000`,
 		];
 		writeFileSync(file, lines.join("\n"));
 		await this.launch([file, "--sentinel"]);
+	}
+
+	/** From now on a primary that says nothing for a second is taken for gone: call it once it is. */
+	async hurry(): Promise<void> {
+		await this.ask("sentinel", "set", RedisSentinel.primary, "down-after-milliseconds", 1000);
 	}
 
 	/** The port of the server that it takes for the primary. */

@@ -39,11 +39,12 @@ export class ServerProcess {
 	/** Starts the server, and waits until it answers; throws with what it printed if it does not. */
 	async start(program: string, args: readonly string[], answers: () => Promise<unknown>): Promise<void> {
 		let server = this.#spawn(program, args);
-		const until = performance.now() + 45_000;
+		const until = performance.now() + 100_000;
 		for (;;)
 			try {
 				await answers();
-				return;
+				if (!hasEnded(server)) return;
+				throw new Error("somebody else answers on its port");
 			} catch (cause) {
 				if (performance.now() > until)
 					throw new Error(`${program} does not answer: ${readFileSync(this.#output, "utf8")}`, { cause });

@@ -36,6 +36,11 @@ export class TcpProxy {
 		return (this.#server.address() as { port: number }).port;
 	}
 
+	/** How many connections there are. */
+	get connections(): number {
+		return this.#pairs.size;
+	}
+
 	/** Does this to each connection that the chance picks; answers to how many. */
 	strike(fault: Fault, chance: number): number {
 		const struck = [...this.#pairs].filter(({ silent }) => !silent && Math.random() < chance);

@@ -19,7 +19,7 @@ export const ending: readonly Check[] = [
 	check(12, "close writes what was accepted before it", async (trial) => {
 		const manager = await trial.manager();
 		const writes = Array.from({ length: 50 }, (_, i) => manager.user(`u${i % 5}`).set(`k${i}`, i));
-		const { unflushed } = await trial.within("the close", manager.close());
+		const { unflushed } = await trial.within("the close", manager.close({ timeout: trial.timeout }));
 		expect(unflushed).toEqual([]);
 		await trial.within("the writes", Promise.all(writes));
 		const other = await trial.manager();
@@ -36,7 +36,7 @@ export const ending: readonly Check[] = [
 		await manager.shared.mirror().ready;
 		await manager.shared.events.on("*", () => {}).ready;
 		await manager.session("s", { ttl: "1h" }).set("a", 1, { ttl: "1m" });
-		await trial.within("the close", manager.close());
+		await trial.within("the close", manager.close({ timeout: trial.timeout }));
 		expect(signal.reason).toMatchObject({ code: "lease-lost", reason: "released" });
 		expect(await other.shared.tryLock("job"), "the lock, for another").toMatchObject({ acquired: true });
 		await trial.within("the other's close", other.close());

@@ -14,8 +14,8 @@ export const managers = async (trial: Trial): Promise<readonly [StateManager, St
 	await trial.manager(),
 ];
 
-/** Takes the lock, which must be free. */
-export const taken = async (manager: StateManager, ttl = 15_000): Promise<Lease> => {
+/** Takes the lock, which must be free; for longer than any machine stalls, since leases run on real time too. */
+export const taken = async (manager: StateManager, ttl = 60_000): Promise<Lease> => {
 	const attempt = await manager.shared.tryLock("job", { ttl });
 	if (!attempt.acquired) throw new Error(`the lock is not free: ${JSON.stringify(attempt)}`);
 	return attempt.lease;
@@ -72,7 +72,7 @@ export const fenced: readonly Check[] = [
 			await Promise.all(
 				all.flatMap(({ shared }) =>
 					Array.from({ length: 3 }, () =>
-						shared.lock("job", { wait: "1m", ttl: "1m" }, async (lease) => {
+						shared.lock("job", { wait: "10m", ttl: "10m" }, async (lease) => {
 							expect(++inside, "how many are inside").toBe(1);
 							tokens.push(lease.token);
 							const n: number = (await shared.get("n")) ?? 0;
@@ -109,7 +109,7 @@ export const fenced: readonly Check[] = [
 			const client = await trial.client("conformance/shared");
 			await client.apply(put(lockKey, { holder: "a process that died" }, 5000));
 			const manager = await trial.manager();
-			const waiting = manager.shared.lock("job", { wait: "10s" });
+			const waiting = manager.shared.lock("job", { wait: "10m" });
 			waiting.catch(() => {});
 			await trial.advance(5200);
 			const lease = await trial.within("the lock of a dead holder", waiting);
@@ -124,7 +124,7 @@ export const fenced: readonly Check[] = [
 		async (trial) => {
 			const [holder, other] = await managers(trial);
 			const lease = await taken(holder);
-			const waiting = other.shared.lock("job", { wait: "1m" });
+			const waiting = other.shared.lock("job", { wait: "10m" });
 			waiting.catch(() => {});
 			for (let i = 0; i < 10; i++) await holder.shared.set("noise", i);
 			await lease.release();

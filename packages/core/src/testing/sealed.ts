@@ -91,7 +91,8 @@ export const sealed: readonly Check[] = [
 		const acknowledged: string[] = [];
 		const writing = writers.map(async (writer, i) => {
 			let to = writer;
-			for (let j = 0; j < 40; j++) {
+			// Until it has moved, however long that takes, and some more.
+			for (let j = 0, left = 10; left > 0; j++) {
 				const key = `${i}/${j}`;
 				const [outcome] = await to.commit([put(key, 1)]);
 				if (outcome?.ok === false) {
@@ -99,6 +100,7 @@ export const sealed: readonly Check[] = [
 					to = new Client(writer.backend, target.scope);
 					await to.apply(put(key, 1));
 				}
+				if (to !== writer) left--;
 				acknowledged.push(key);
 				await new Promise((resolve) => setTimeout(resolve, 0));
 			}
@@ -119,9 +121,8 @@ export const sealed: readonly Check[] = [
 			acknowledged.filter((key) => !there.has(key)),
 			"acknowledged writes that were left behind",
 		).toEqual([]);
-		expect(there.size).toBe(160);
+		expect(there.size).toBe(acknowledged.length);
 		expect(moved.length, "writes before the move").toBeGreaterThan(20);
-		expect(moved.length, "writes before the move").toBeLessThan(160);
 	}),
 
 	check(11, "a manager is told that a scope is sealed, and where it went", async (trial) => {
