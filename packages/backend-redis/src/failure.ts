@@ -5,7 +5,7 @@ import { type Failure, isHoldfastError } from "@holdfast/core";
 const passing = /^(LOADING|READONLY|MASTERDOWN|MISCONF|NOREPLICAS|BUSY|CLUSTERDOWN|TRYAGAIN)\b/;
 
 /** Those that last until somebody changes the server, the user or the address. */
-const lasting = /^(NOAUTH|NOPERM|WRONGPASS|CROSSSLOT|ERR unknown command)/;
+const lasting = /^(NOAUTH|NOPERM|WRONGPASS|CROSSSLOT|NEWER|ERR unknown command)/;
 
 /** ioredis, where a command finds no connection and must not queue: it was not written. */
 const notWritten = "Stream isn't writeable";

@@ -1,4 +1,5 @@
 import { mostUnordered } from "./order-script.js";
+import { usualAge } from "./retention.js";
 
 /**
  * The way of a commit that goes alone, in Lua: one put or delete in one batch of one scope, on at most one condition that holds, without metadata,
@@ -18,33 +19,26 @@ repeat
     key, ttl, text = ARGV[8], tonumber(ttl), op == 'put' and ARGV[9]
     if conditions == '1' then other, expected = ARGV[at + 1], tonumber(ARGV[at + 2]) end
   end
-  local found = other and call('HMGET', H, '"s', '"w', '"k', key, other) or call('HMGET', H, '"s', '"w', '"k', key)
-  local state, last_writer, kept, raw, judged = unpack(found)
+  local found = other and call('HMGET', H, '"s', '"w', '"k', '"b', key, other) or call('HMGET', H, '"s', '"w', '"k', '"b', key)
+  local state, last_writer, kept, base, raw, judged = unpack(found)
   if not state or not last_writer or (kept or '') ~= keep_text then break end
   local head, events_text, next_text, fresh, ordered = match(state, '^(%d+) (%d+) (%d+) (%d+)(i?)$')
   if not head or sub(last_writer, 1, #writer + 1) ~= writer .. '\\n' then break end
-  if tonumber(match(last_writer, '^%d+', #writer + 2)) >= tonumber(sequence) then break end
+  local last_sequence, life_before = match(last_writer, '^(%d+)\\n(%d+)$', #writer + 2)
+  if tonumber(last_sequence) >= tonumber(sequence) then break end
   local next_at = tonumber(next_text)
   if (next_at > 0 and next_at <= now) or now > tonumber(life) then break end
   fresh = fresh + 1
   if fresh >= 64 or (keep_text ~= '' and fresh >= tonumber(match(keep_text, '^%d+'))) then break end
-  -- The revision of the scope's first commit, where that wrote what is looked at.
-  local base = ((raw and byte(raw) > 57) or (judged and byte(judged) > 57)) and call('HGET', H, '"b')
-  if other then
-    local revision = judged and (byte(judged) > 57 and base or sub(judged, 1, 16)) or 0
-    if tonumber(revision) ~= expected then break end
-  end
-  local created, ended = nil, 0
-  if raw then
-    if byte(raw) > 57 then created = base
-    elseif byte(raw, 17) == 32 then created = sub(raw, 1, 16)
-    else created, ended = sub(raw, 18, 33), tonumber((match(raw, '^%d+', 34))) end
+  if other and (judged and facts_of(judged, base) or 0) ~= expected then break end
+  local created, ended, _ = nil, 0, nil
+  if raw then _, created, ended = facts_of(raw, base)
   elseif not text or (ordered == '' and call('HLEN', H) >= ${mostUnordered}) then break end
   local tag, bucket, scope = match(H, '^(.-({%d+}:))e:(.*)$')
   local X = tag .. 'x:' .. scope
   -- With no lasting entry left, all keys of the scope get an end. Four fields are there beside the entries, or up to six.
   if raw and ended == 0 and (not text or ttl >= 0)
-    and call('HLEN', H) - 5 - (kept and 1 or 0) - call('HEXISTS', H, '"b') <= (next_at > 0 and call('ZCARD', X) or 0) then break end
+    and call('HLEN', H) - 5 - (kept and 1 or 0) - (base and 1 or 0) <= (next_at > 0 and call('ZCARD', X) or 0) then break end
 
   local last = max(max(tonumber(head), tonumber(floor)) + step, micros)
   local revision, expires, stored, change = last == micros and micros_text or int(last), 0, nil, json(key)
@@ -54,16 +48,12 @@ repeat
   else
     change = change .. ',' .. json(text)
     if ttl >= 0 then expires = now + ttl end
-    if not raw and ttl < 0 then stored = revision .. ' ' .. text
-    else
-      local expires_text = int(expires)
-      created = created or revision
-      stored = revision .. '|' .. created .. expires_text .. ' 0 ' .. text
-      change = change .. ',' .. created .. ',' .. expires_text
-    end
+    stored = raw_of(last, created or last, expires, '', text, base)
+    if raw or ttl >= 0 then change = change .. ',' .. int(created or last) .. ',' .. int(expires) end
   end
   local record = '[' .. revision .. ',' .. head .. ',' .. now_text .. ',' .. about_of(ARGV[5], writer) .. ',[[' .. change .. ']]]'
-  call('RPUSH', tag .. 'c:' .. scope, record)
+  local L, age = tag .. 'c:' .. scope, keep_text == '' and ${usualAge} or tonumber(match(keep_text, ' (%d+)'))
+  if call('RPUSH', L, record) == 1 or is_later(life, life_before, age) then end_log(L, age) end
   local next_now = next_text
   if expires > 0 or ended > 0 then
     if expires > 0 then call('ZADD', X, int(expires), key) else call('ZREM', X, key) end

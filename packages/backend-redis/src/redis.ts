@@ -387,10 +387,11 @@ function millisecondsOf(time: unknown): number {
 	return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
 }
 
-/** A read that is not answered changed nothing. */
+/** A read that is not answered changed nothing; what the server answers with an error it answers so again, such as that a key is of another type. */
 function unread(cause: unknown): Failure {
 	const failure = failureOf(cause);
-	return failure.failed === "unknown" ? { ...failure, failed: "unavailable" } : failure;
+	if (failure.failed !== "unknown") return failure;
+	return { ...failure, failed: saidByServer(cause) ? "refused" : "unavailable" };
 }
 
 const closed = (): HoldfastError =>
