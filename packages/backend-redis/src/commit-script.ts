@@ -511,7 +511,7 @@ if #records > 0 and not is_young then
 end
 
 if head == 0 and not seal then
-  if known or ended then
+  if known or ended or count == 0 then
     forget()
     call('ZREM', S, scope)
     call('ZREM', D, scope)
@@ -523,9 +523,6 @@ else
   end
   next_text = next_deadline and int(next_deadline) or '0'
   call('ZADD', S, 0, scope)
-  if next_text ~= next_before then
-    if next_deadline then call('ZADD', D, next_text, scope) else call('ZREM', D, scope) end
-  end
   local over
   if not seal then
     if deadline then over = end_of_scope()
@@ -533,6 +530,12 @@ else
       over = tonumber(call('ZREVRANGE', X, 0, 0, 'WITHSCORES')[2]) or now
     end
     if over and not deadline and call('LLEN', V) > 0 then over = math.max(over, now + keep[4]) end
+  end
+  if over then over = math.max(over, tonumber(life), now + 1000) end
+  if next_text ~= next_before or over or meta[6] ~= '' or count == 0 then
+    -- Once Redis itself has let go of the scope, who sweeps finds it here, and takes it out of the bucket's indexes.
+    local due = next_deadline or over and over + 1000
+    if due then call('ZADD', D, int(due), scope) else call('ZREM', D, scope) end
   end
   -- The short ways are for a state of four parts.
   local more = (over or seal) and ' ' .. int(deadline or 0) .. ' ' .. (seal and '1' or '0') or ''
@@ -549,7 +552,7 @@ else
   if keep_text ~= '' or kept_text ~= '' then keep_as(H, keep_text) end
   if seal then call('HSET', H, '"seal', seal) else call('HDEL', H, '"seal') end
   for _, key in ipairs({ H, O, X, L, V }) do
-    if over then call('PEXPIREAT', key, int(math.max(over, tonumber(life), now + 1000) - offset))
+    if over then call('PEXPIREAT', key, int(over - offset))
     elseif key == L then end_log(L, keep[2])
     else call('PERSIST', key) end
   end

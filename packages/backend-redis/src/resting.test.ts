@@ -1,6 +1,6 @@
 /** A scope at rest is its entries alone: its log goes by itself once all of it is older than is kept, and no sooner. */
 import { type Mutation, resumes } from "@holdfast/core";
-import { Client, emit, put, remove } from "@holdfast/core/testing";
+import { Client, emit, put, remove, touch } from "@holdfast/core/testing";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { scopeKeys } from "./keys.js";
 import { redis } from "./redis.js";
@@ -85,4 +85,65 @@ test("a session of twelve small values that was written again takes no more than
 	);
 	const { entries } = await client.read("name0", "name11");
 	expect(entries.map((entry) => entry?.value.text)).toEqual(['"value 02"', '"value 112"']);
+});
+
+const endings: Record<string, Mutation[][]> = {
+	"all of whose entries have a deadline": [[put("a", 1, 60_000), put("b", 1, 90_000)]],
+	"with a deadline of its own": [[touch(null, 60_000), put("a", 1)]],
+	"that was emptied": [[put("a", 1)], [remove("a")]],
+	"that was emptied beside facts": [[put("a", 1), emit("told", 1)], [remove("a")]],
+	"that once had a lasting entry": [[put("a", 1, 60_000)], [put("b", 1)], [remove("b")]],
+	"of locks alone": [
+		[put("!/lock/l", 1, 15_000)],
+		[remove("!/lock/l")],
+		[put("!/lock/l", 1, 15_000)],
+		[put("!/lock/m", 1, 15_000)],
+		[remove("!/lock/l")],
+	],
+	"of locks that were let go of": [
+		[put("!/lock/l", 1, 15_000)],
+		[remove("!/lock/l")],
+		[put("!/lock/l", 1, 15_000)],
+		[remove("!/lock/l")],
+	],
+};
+
+test.each(Object.entries(endings))(
+	"a scope %s has an end, and leaves nothing once it is swept",
+	async (_, deeds) => {
+		let offset = 0;
+		const late = redis(server.url, { clockOffset: () => offset });
+		onTestFinished(() => late.close());
+		const client = new Client(late, newScope());
+		const { scope } = client;
+		const { entries, scopes: indexed, due } = scopeKeys("hf", scope);
+		for (const mutations of deeds) await client.commit({ do: mutations });
+		const own = () => admin.keys(`*:${scope}`);
+		for (const name of await own()) {
+			expect(await admin.pttl(name), name).toBeGreaterThan(0);
+			// Redis takes them together: as it is when their end has come.
+			expect(await admin.pexpiretime(name), name).toBe(await admin.pexpiretime(entries));
+		}
+		const end = await admin.pttl(entries);
+		for (const name of await own()) await admin.pexpire(name, 1);
+		await vi.waitFor(async () => expect(await own()).toEqual([]));
+		offset += end + 2000;
+		const page = await late.scopes({ prefix: scope, after: null, limit: 9, due: true });
+		expect(page.scopes).toEqual([{ scope, head: 0, next: null }]);
+		await client.send(await client.batch([]));
+		expect(await own()).toEqual([]);
+		expect(await admin.zscore(indexed, scope)).toBeNull();
+		expect(await admin.zscore(due, scope)).toBeNull();
+	},
+);
+
+test("a scope that has a lasting entry again has no end, and is not swept for one", async () => {
+	const client = new Client(store, newScope());
+	const { entries, due } = scopeKeys("hf", client.scope);
+	await client.commit({ do: [put("a", 1)] });
+	await client.commit({ do: [remove("a")] });
+	expect(await admin.zscore(due, client.scope)).not.toBeNull();
+	await client.commit({ do: [put("b", 1)] });
+	expect(await admin.zscore(due, client.scope)).toBeNull();
+	expect(await admin.pttl(entries)).toBe(-1);
 });
