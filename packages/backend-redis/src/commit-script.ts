@@ -1,6 +1,8 @@
+import { entryFunctions } from "./entry-script.js";
 import { leanCommits, leanScript, takeLean } from "./lean-script.js";
-import { aboutFunction, firstRecordFunction, logFunctions } from "./log-script.js";
+import { aboutFunction, firstRecordFunction, logEndFunctions, logFunctions } from "./log-script.js";
 import { loneScript } from "./lone-script.js";
+import { refuseNewer } from "./newer-script.js";
 import { spanFunctions, unorderedEntries } from "./order-script.js";
 import { plainScript } from "./plain-script.js";
 import { usualRetention } from "./retention.js";
@@ -51,6 +53,8 @@ local micros = time[1] * 1000000 + time[2] + offset * 1000
 local micros_text = offset == 0 and time[1] .. sub('00000' .. time[2], -6)
 local now_text = micros_text and sub(micros_text, 1, -4) or int(now)
 ${aboutFunction}
+${entryFunctions}
+${logEndFunctions}
 ${loneScript}
 local at = 2
 ${answerFunction}
@@ -82,15 +86,18 @@ end
 local function keep_as(H, keep_text)
   if keep_text == '' then call('HDEL', H, '"k') else call('HSET', H, '"k', keep_text) end
 end
--- Appends records to the log of changes; answers how many came since it was cut to what is kept, which is not done at each commit.
-local function log(L, records, fresh, keep_text, is_same)
+-- Appends records to the log of changes; answers how many came since it was cut to what is kept, which is not done at each commit. How long the
+-- batch lives, and the one before it, tells when the log is to get another end.
+local function log(L, records, fresh, keep_text, is_same, life, life_before)
   if keep_text == '' then keep_text = '${usualRetention}' end
-  local kept = tonumber(match(keep_text, '^%S+'))
-  if kept > 0 then call('RPUSH', L, unpack(records)) end
+  local kept, age = match(keep_text, '^(%S+) (%S+)')
+  kept, age = tonumber(kept), tonumber(age)
+  local count = kept > 0 and #records > 0 and call('RPUSH', L, unpack(records))
+  if count == #records or not is_same or is_later(life, life_before, age) then end_log(L, age) end
   local since = fresh + #records
-  if since < 64 and since < kept and is_same then return since end
+  if #records == 0 or (since < 64 and since < kept and is_same) then return since end
 ${logFunctions}
-  trim(L, kept, micros - tonumber(match(keep_text, ' (%S+)')) * 1000)
+  trim(L, kept, micros - age * 1000)
   return 0
 end
 
@@ -114,6 +121,7 @@ ${leanCommits}
 end
 local found = call('HMGET', H, unpack(wanted))
 local state, last_writer, kept_text, base_text = found[1], found[2], found[3] or '', found[4]
+${refuseNewer("state")}
 -- The last writer's sequence, time, first commit and answer stand with the scope's other fields, which Redis keeps compact as long as none has
 -- more than 64 bytes; those of the writers before it have a key of their own.
 local is_last = last_writer and byte(last_writer, #writer + 1) == 10 and sub(last_writer, 1, #writer) == writer
@@ -137,6 +145,7 @@ if count > 0 then
   end
 end
 if not answer and now > tonumber(life) then answer = '["overdue",' .. now_text .. ']' end
+local life_before = last_writer and match(last_writer, '%d+$')
 local head_text, events_text, next_text, fresh, ordered
 if state then head_text, events_text, next_text, fresh, ordered = match(state, '^(%d+) (%d+) (%d+) (%d+)(i?)$') end
 local is_plain = head_text and (next_text == '0' or tonumber(next_text) > now)
@@ -155,30 +164,19 @@ local function exact(n)
     if tonumber(text) == n then return text end
   end
 end
--- An entry is its revision and its text. Where there is more to it, when it was created, its deadline and its metadata stand between them. One of the
--- scope's first commit is its place there, as a letter, and its text.
 local function parse(raw)
   if not raw then return nil end
-  if byte(raw) > 57 then
-    local revision = tonumber(base_text or match(state, '^%d+'))
-    return { revision = revision, created = revision, expires = 0, raw = raw }
-  end
-  if sub(raw, 17, 17) == ' ' then
-    local revision = tonumber(sub(raw, 1, 16))
-    return { revision = revision, created = revision, expires = 0, raw = raw }
-  end
-  local expires = match(raw, '^%d+', 34)
-  return { revision = tonumber(sub(raw, 1, 16)), created = tonumber(sub(raw, 18, 33)), expires = tonumber(expires), raw = raw }
+  local revision, created, expires = facts_of(raw, base_text or state and match(state, '^%d+'))
+  return { revision = revision, created = created, expires = expires, raw = raw }
 end
 local function text_of(entry)
-  if byte(entry.raw) > 57 then return sub(entry.raw, 2), '' end
-  if sub(entry.raw, 17, 17) == ' ' then return sub(entry.raw, 18), '' end
-  local size, rest = match(entry.raw, '^%d+ (%d+) (.*)$', 34)
+  local raw = entry.raw
+  local form = byte(raw)
+  if form > 57 then return sub(raw, 2), '' end
+  if form < 48 then return match(raw, '^%S+ (.*)$'), '' end
+  if byte(raw, 17) == 32 then return sub(raw, 18), '' end
+  local size, rest = match(raw, '^%d+ (%d+) (.*)$', 34)
   return sub(rest, size + 1), sub(rest, 1, size)
-end
-local function raw_of(revision, created, expires, metadata, text)
-  if created == revision and expires == 0 and metadata == '' then return int(revision) .. ' ' .. text end
-  return int(revision) .. '|' .. int(created) .. int(expires) .. ' ' .. #metadata .. ' ' .. metadata .. text
 end
 local function amount(given)
   if given == '' then return nil end
@@ -186,7 +184,11 @@ local function amount(given)
   return tonumber(given)
 end
 local function refused(why, index, key, entry)
-  if entry and byte(entry.raw) > 57 then entry.raw = (base_text or match(state, '^%d+')) .. ' ' .. sub(entry.raw, 2) end
+  if entry then
+    -- Who is told it does not know what it counts from.
+    local text, metadata = text_of(entry)
+    entry.raw = raw_of(entry.revision, entry.created, entry.expires, metadata, text)
+  end
   return '["' .. why .. '",' .. index .. ',' .. (entry and '[' .. json(key) .. ',' .. json(entry.raw) .. ']' or 'null') .. ']'
 end
 local function sum_of(entry, m)
@@ -204,14 +206,18 @@ local function sum_of(entry, m)
   end
   return sum
 end
-local function set_of(key, text, revision, created, expires)
+local function set_of(key, text, revision, created, expires, base)
   local change = '[' .. json(key) .. ',' .. json(text)
   if created == revision and expires == 0 then return change .. ']' end
+  -- Many of one record are of the scope's first commit, which is named once.
+  if created == base and expires == 0 then return change .. ',1]' end
   return change .. ',' .. int(created) .. ',' .. int(expires) .. ']'
 end
-local function record_of(revision, before, about, changes, events, events_before)
-  return '[' .. int(revision) .. ',' .. int(before) .. ',' .. int(now) .. ',' .. about .. ',[' .. changes .. ']'
-    .. (events and ',[' .. events .. '],' .. int(events_before) or '') .. ']'
+local function record_of(revision, before, about, changes, events, events_before, base)
+  local rest = ''
+  if events or base then rest = ',[' .. (events or '') .. '],' .. int(events and events_before or 0) end
+  if base then rest = rest .. ',' .. int(base) end
+  return '[' .. int(revision) .. ',' .. int(before) .. ',' .. int(now) .. ',' .. about .. ',[' .. changes .. ']' .. rest .. ']'
 end
 ${leanScript}
 if not answer then
@@ -302,7 +308,7 @@ local function order()
 end
 local function write(key, before, revision, created, expires, metadata, text, place)
   unfold()
-  call('HSET', H, key, place and string.char(64 + place) .. text or raw_of(revision, created, expires, metadata, text))
+  call('HSET', H, key, place and string.char(64 + place) .. text or raw_of(revision, created, expires, metadata, text, base_text))
   if not before then
     size = size + 1
     if ordered ~= '' then call('ZADD', O, 0, key) elseif size > ${unorderedEntries} then order() end
@@ -341,10 +347,10 @@ local function end_of_scope()
 end
 local function advance() return math.max(math.max(head, floor) + step, micros) end
 
-local function append(revision, about, changes, events)
+local function append(revision, about, changes, events, base)
   unfold()
   local facts = #events > 0
-  local record = record_of(revision, head, about, table.concat(changes, ','), facts and table.concat(events, ','), events_head)
+  local record = record_of(revision, head, about, table.concat(changes, ','), facts and table.concat(events, ','), events_head, base)
   head = revision
   if facts then events_head = revision end
   records[#records + 1] = { revision = revision, text = record, facts = facts }
@@ -444,6 +450,8 @@ local function apply(commit)
   if refusal then return refusal end
   local revision, born, changes, events = advance(), head == 0, {}, {}
   local first = born and first_of_all(commit)
+  local base = #commit.mutations > 1 and tonumber(base_text or is_young and meta[1] or nil)
+  local named
   for _, m in ipairs(commit.mutations) do
     if m.op == 'put' or m.op == 'add' then
       local before = get(m.key)
@@ -451,7 +459,8 @@ local function apply(commit)
       if m.ttl >= 0 then expires = now + m.ttl elseif m.op == 'add' and before then expires = before.expires end
       local text = m.text or m.sum
       write(m.key, before, revision, created, expires, commit.metadata, text, first and #changes + 1)
-      changes[#changes + 1] = set_of(m.key, text, revision, created, expires)
+      changes[#changes + 1] = set_of(m.key, text, revision, created, expires, base)
+      if created == base and expires == 0 then named = base end
     elseif m.op == 'delete' then
       if call('HEXISTS', H, m.key) == 1 then
         remove(m.key)
@@ -473,7 +482,7 @@ local function apply(commit)
   end
   local found_numbers = table.concat(numbers) .. ']'
   if #changes == 0 and #events == 0 then return '[' .. int(head) .. ',0' .. found_numbers end
-  append(revision, commit.about, changes, events)
+  append(revision, commit.about, changes, events, named)
   if first then is_young, born_at = true, now end
   return '[' .. int(revision) .. ',' .. #changes .. found_numbers
 end
@@ -502,7 +511,7 @@ if #records > 0 and not is_young then
 end
 
 if head == 0 and not seal then
-  if known or ended then
+  if known or ended or count == 0 then
     forget()
     call('ZREM', S, scope)
     call('ZREM', D, scope)
@@ -514,9 +523,6 @@ else
   end
   next_text = next_deadline and int(next_deadline) or '0'
   call('ZADD', S, 0, scope)
-  if next_text ~= next_before then
-    if next_deadline then call('ZADD', D, next_text, scope) else call('ZREM', D, scope) end
-  end
   local over
   if not seal then
     if deadline then over = end_of_scope()
@@ -524,6 +530,12 @@ else
       over = tonumber(call('ZREVRANGE', X, 0, 0, 'WITHSCORES')[2]) or now
     end
     if over and not deadline and call('LLEN', V) > 0 then over = math.max(over, now + keep[4]) end
+  end
+  if over then over = math.max(over, tonumber(life), now + 1000) end
+  if next_text ~= next_before or over or meta[6] ~= '' or count == 0 then
+    -- Once Redis itself has let go of the scope, who sweeps finds it here, and takes it out of the bucket's indexes.
+    local due = next_deadline or over and over + 1000
+    if due then call('ZADD', D, int(due), scope) else call('ZREM', D, scope) end
   end
   -- The short ways are for a state of four parts.
   local more = (over or seal) and ' ' .. int(deadline or 0) .. ' ' .. (seal and '1' or '0') or ''
@@ -540,7 +552,8 @@ else
   if keep_text ~= '' or kept_text ~= '' then keep_as(H, keep_text) end
   if seal then call('HSET', H, '"seal', seal) else call('HDEL', H, '"seal') end
   for _, key in ipairs({ H, O, X, L, V }) do
-    if over then call('PEXPIREAT', key, int(math.max(over, tonumber(life), now + 1000) - offset))
+    if over then call('PEXPIREAT', key, int(over - offset))
+    elseif key == L then end_log(L, keep[2])
     else call('PERSIST', key) end
   end
 end

@@ -1,11 +1,11 @@
 /** What an error of Redis, or of its client, says about a call: whether it can have been applied. */
-import type { Failure } from "@holdfast/core";
+import { type Failure, isHoldfastError } from "@holdfast/core";
 
 /** The server's refusals that come before anything is written, and pass: it loads, fails over, or is stuck in a script. */
 const passing = /^(LOADING|READONLY|MASTERDOWN|MISCONF|NOREPLICAS|BUSY|CLUSTERDOWN|TRYAGAIN)\b/;
 
 /** Those that last until somebody changes the server, the user or the address. */
-const lasting = /^(NOAUTH|NOPERM|WRONGPASS|CROSSSLOT|ERR unknown command)/;
+const lasting = /^(NOAUTH|NOPERM|WRONGPASS|CROSSSLOT|NEWER|ERR unknown command)/;
 
 /** ioredis, where a command finds no connection and must not queue: it was not written. */
 const notWritten = "Stream isn't writeable";
@@ -43,6 +43,7 @@ export const isReplica = (error: unknown): boolean => saidBy(error).startsWith("
 
 /** The failure that an error is. What may have been applied is `unknown`: also a script that broke off, since Redis takes nothing back. */
 export function failureOf(cause: unknown): Failure {
+	if (isHoldfastError(cause)) return { failed: "refused", message: cause.message, cause };
 	if (cause instanceof Unanswered) return { failed: cause.failed, message: cause.message, cause };
 	const said = saidBy(cause);
 	if (isUnsent(cause)) return { failed: "unavailable", message: "Redis is out of reach", cause };

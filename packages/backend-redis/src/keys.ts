@@ -3,7 +3,8 @@
  * fields, none of more than 64 bytes.
  *
  * - A key's field is its entry: `<revision> <text>`; where there is more to it, `<revision>|<created><deadline> <bytes of metadata> <metadata><text>`;
- *   of the scope's first commit `<place><text>`, the place a character from `A` on, so no digit.
+ *   of the scope's first commit `<place><text>`, the place a character from `A` on, so no digit. Where that commit's revision is known, `+<n> <text>`
+ *   was written and created so many after it, `-<n> <text>` was created by it and written so many after it, `-<n>,<m> <text>` was created `m` after it; in hex.
  * - `"s` is the state: head, head of the events, next deadline, records since the log was cut, then `i` where the keys' order is kept; where the scope
  *   is to end or is sealed, its own deadline and whether it is sealed. `y` in the fourth place, with the time unless the head tells it, or a head alone:
  *   there was one commit, and its record is told by its entries. From the second on `"b` is the revision of the first, and the records are in the log.
@@ -11,9 +12,13 @@
  * - `"w`, `"i` and `"a` are the last writer with sequence and time, its batch's first commit, and the answer, see `commit-script.ts`; `"r` whose the first
  *   commit was, where another batch is remembered that wrote nothing.
  *
+ * The log of changes has an end, so that a scope at rest is this hash alone, see `log-script.ts`. A record that names the scope's first commit after
+ * its events says `1` for it wherever a change's creation is that.
+ *
  * Forms are told apart by how they begin, so a newer one needs no other key: what the first versions wrote (each entry with its revision, each scope
- * with its order and its log) is read as it is and goes on in the new forms. Older versions don't read these: all processes are brought up to date before one writes.
- * A form that could be taken for another gets another letter than `e` in the hash's name.
+ * with its order and its log) is read as it is and goes on in the new forms. A process of a version from before version 0.1 can read no scope that this one wrote:
+ * all are brought up to date before one writes. From now on a form that a version does not know begins its state with a letter: who finds one
+ * there refuses the call (`NEWER`), and has written nothing.
  */
 import { HoldfastError, type ScopeId } from "@holdfast/core";
 import { Command } from "ioredis";

@@ -81,7 +81,7 @@ local function take_the_short_way()
       local expires = now + m.ttl
       if before.expires > 0 and expires > before.expires then
         local text, metadata = text_of(before)
-        store(key, raw_of(before.revision, before.created, expires, metadata, text))
+        store(key, raw_of(before.revision, before.created, expires, metadata, text, base_text))
         until_when(key, before.expires, expires)
       end
     elseif op == 'delete' then
@@ -102,7 +102,7 @@ local function take_the_short_way()
       end
       if m.ttl >= 0 then expires = now + m.ttl
       elseif op == 'add' and before then expires = before.expires end
-      store(key, raw_of(revision, created, expires, commit.metadata, text))
+      store(key, raw_of(revision, created, expires, commit.metadata, text, base_text))
       if not before and ordered ~= '' then call('ZADD', O, 0, key) end
       until_when(key, before and before.expires or 0, expires)
       change = set_of(key, text, revision, created, expires)
@@ -121,7 +121,7 @@ local function take_the_short_way()
     if next_at > 0 then call('ZADD', D, next_now, scope) else call('ZREM', D, scope) end
   end
   answer = '[' .. int(head) .. ',' .. now_text .. ',' .. next_now .. ',[' .. table.concat(outcomes, ',') .. ']]'
-  local since = #records > 0 and log(L, records, fresh, keep_text, kept_text == keep_text) or fresh
+  local since = log(L, records, fresh, keep_text, kept_text == keep_text, life, life_before)
   fields[2] = int(head) .. ' ' .. events_text .. ' ' .. next_now .. ' ' .. since .. ordered
   fields[4], fields[8] = writer .. '\\n' .. sequence .. '\\n' .. life, answer
   call('HSET', H, unpack(fields))

@@ -23,6 +23,19 @@ end
 `;
 
 /**
+ * When a log goes by itself, in Lua: Redis lets go of it once all that it holds is older than is kept, so that a scope at rest is its entries alone.
+ * Its end is put off so seldom that most commits need no call for it: it is some twice as far as it must be. When the last batch came is known by
+ * until when it could: that is no earlier, and half a minute later.
+ */
+export const logEndFunctions = `
+local function is_later(life, before, age) return not before or math.floor(life * 2 / age) ~= math.floor(before * 2 / age) end
+local function end_log(key, age)
+  -- Ages of centuries are no instant to Redis.
+  if age > 1e13 then call('PERSIST', key) else call('PEXPIREAT', key, int(now - offset + age * 2 + 60000)) end
+end
+`;
+
+/**
  * What a record says of a commit, in Lua, as it was sent: not thrice what a manager is called, which is its commits' origin, the beginning of
  * their ids, and the writer; and nothing more than the rest of the id where that is all there is.
  */

@@ -26,18 +26,14 @@ if not answer and way == 'plain' and is_plain then
       places[key], fields[size + 1], size = place, key, place
     end
     last = max(max(last, floor) + step, micros)
-    local revision, change = int(last), json(text)
-    if not raw then fields[place] = revision .. ' ' .. text
-    else
-      local created = byte(raw) > 57 and base_text or sub(raw, 1, 16)
-      if created ~= base_text and byte(raw, 17) == 124 then
-        created = sub(raw, 18, 33)
-        -- A deadline that ends is for the longer ways.
-        if sub(raw, 34, 35) ~= '0 ' then outcomes = nil; break end
-      end
-      fields[place] = revision .. '|' .. created .. '0 0 ' .. text
-      change = change .. ',' .. created .. ',0'
+    local revision, change, created = int(last), json(text), last
+    if raw then
+      local _, born, expires = facts_of(raw, base_text)
+      -- A deadline that ends is for the longer ways.
+      if expires > 0 then outcomes = nil; break end
+      created, change = born, change .. ',' .. int(born) .. ',0'
     end
+    fields[place] = raw_of(last, created, 0, '', text, base_text)
     outcomes[i] = revision
     records[i] = '[' .. revision .. ',' .. before .. ',' .. now_text .. ',' .. about_of(ARGV[at], writer) .. ',[[' .. json(key) .. ',' .. change .. ']]]'
     before = revision
@@ -47,7 +43,7 @@ if not answer and way == 'plain' and is_plain then
   if outcomes then
     answer = '[' .. before .. ',' .. now_text .. ',' .. next_text .. ',[' .. table.concat(outcomes, ',') .. ']]'
     local is_same = kept_text == keep_text
-    fields[2] = before .. ' ' .. events_text .. ' ' .. next_text .. ' ' .. log(L, records, fresh, keep_text, is_same) .. ordered
+    fields[2] = before .. ' ' .. events_text .. ' ' .. next_text .. ' ' .. log(L, records, fresh, keep_text, is_same, life, life_before) .. ordered
     fields[4], fields[8] = writer .. '\\n' .. sequence .. '\\n' .. life, answer
     if count == 1 then fields[8] = last == micros and offset % 1 == 0 and 'h' or now_text .. 'h' end
     if last_writer and not is_last then bury(H, W, last_writer, life, state) end

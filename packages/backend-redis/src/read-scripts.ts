@@ -1,6 +1,7 @@
 /** What is asked of a scope, in Lua: each at one instant of the server's clock. */
 import { answerFunction, remembered } from "./commit-script.js";
 import { aboutFunction, firstRecordFunction, logFunctions } from "./log-script.js";
+import { refuseNewer } from "./newer-script.js";
 import { spanFunctions } from "./order-script.js";
 import { usualRetention } from "./retention.js";
 
@@ -12,11 +13,13 @@ local time, offset = call('TIME'), tonumber(ARGV[1])
 local now = time[1] * 1000 + math.floor(time[2] / 1000) + offset
 local function int(n) return fmt('%.0f', n) end
 local function expires_of(raw)
-  if string.byte(raw) > 57 or sub(raw, 17, 17) == ' ' then return 0 end
+  local form = string.byte(raw)
+  if form > 57 or form < 48 or sub(raw, 17, 17) == ' ' then return 0 end
   return tonumber((match(raw, '^%d+', 34)))
 end
 ${spanFunctions}
 local meta = call('HMGET', H, '"s', '"k', '"b')
+${refuseNewer("meta[1]")}
 local head, events_head, next_deadline, part, ordered, deadline, sealed = match(meta[1] or '0', '^(%d+) ?(%d*) ?(%d*) ?(y?%d*)(i?) ?(%d*) ?(%d*)$')
 local first = meta[3] or head
 deadline = tonumber(deadline)
@@ -135,6 +138,7 @@ ${answerFunction}
 local tag, scope = match(H, '^(.-{%d+}:)e:(.*)$')
 local function key(what) return tag .. what .. ':' .. scope end
 local state, writer, about, answer = unpack(call('HMGET', H, '"s', '"w', '"i', '"a'))
+${refuseNewer("state")}
 local head = state and tonumber(match(state, '^%d+')) or 0
 local F = tag .. 'floor'
 local floor = tonumber(call('GET', F)) or 0

@@ -6,6 +6,7 @@ import {
 	type Duration,
 	type Failure,
 	HoldfastError,
+	isHoldfastError,
 	type KeyRange,
 	type ListPage,
 	type LogPage,
@@ -102,6 +103,7 @@ class RedisBackend implements Backend {
 	#client: Client | undefined;
 	#link: Link | undefined;
 	#subscriber: Subscriber | ShardedSubscriber | undefined;
+	#closed = false;
 
 	constructor(url: string | undefined, options: RedisOptions) {
 		const { prefix = "hf", connectWithin = 2000, answerWithin = 5000, unanswered = 100_000 } = options;
@@ -193,7 +195,7 @@ class RedisBackend implements Backend {
 					(texts) => parseAnswer((texts as string[])[at] as string),
 					(cause) => {
 						// One of them broke it off: which one, and why, is said where each is alone. What was done is recognised.
-						if (pack.length > 1 && saidByServer(cause))
+						if (pack.length > 1 && saidByServer(cause) && !this.#closed)
 							return this.commit([batch])[0] as Promise<BatchAnswer>;
 						return isOutOfMemory(cause) ? this.#full(batch, cause) : failureOf(cause);
 					},
@@ -238,6 +240,7 @@ class RedisBackend implements Backend {
 	async watch(scope: ScopeId, listener: (signal: Signal) => void): Promise<Unwatch> {
 		const { channel } = scopeKeys(this.#prefix, scope);
 		try {
+			if (this.#closed) throw closed();
 			this.#subscriber ??= this.#subscribing();
 			return await this.#subscriber.watch(channel, listener);
 		} catch (cause) {
@@ -289,6 +292,7 @@ class RedisBackend implements Backend {
 	}
 
 	async close(): Promise<void> {
+		this.#closed = true;
 		this.#subscriber?.close();
 		this.#subscriber = undefined;
 		this.#link?.close();
@@ -310,6 +314,7 @@ class RedisBackend implements Backend {
 	}
 
 	#run(asks: readonly Ask[]): Promise<unknown>[] {
+		if (this.#closed) return asks.map(() => Promise.reject(closed()));
 		this.#link ??= new Link(serversOf(this.#calls()), this.#limits, (connection) =>
 			this.#inspection.look(connection),
 		);
@@ -382,13 +387,18 @@ function millisecondsOf(time: unknown): number {
 	return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
 }
 
-/** A read that is not answered changed nothing. */
+/** A read that is not answered changed nothing; what the server answers with an error it answers so again, such as that a key is of another type. */
 function unread(cause: unknown): Failure {
 	const failure = failureOf(cause);
-	return failure.failed === "unknown" ? { ...failure, failed: "unavailable" } : failure;
+	if (failure.failed !== "unknown") return failure;
+	return { ...failure, failed: saidByServer(cause) ? "refused" : "unavailable" };
 }
 
+const closed = (): HoldfastError =>
+	new HoldfastError("closed", "this backend was closed: make a new one with redis()");
+
 function errorOf(cause: unknown): HoldfastError {
+	if (isHoldfastError(cause)) return cause;
 	const { failed, message } = unread(cause);
 	const code = failed === "refused" ? "failed" : failed === "busy" ? "busy" : "unavailable";
 	return new HoldfastError(code, message, { cause });

@@ -5,4 +5,5 @@ export const retentionText = ({ changes, events }: Retention): string =>
 	`${changes.count} ${changes.age} ${events.count} ${events.age}`;
 
 /** What core lets a log keep where nothing else is said: that is not written down. To change it here changes what existing scopes keep. */
-export const usualRetention = "10000 3600000 100000 2592000000";
+export const usualAge = 3_600_000;
+export const usualRetention = `10000 ${usualAge} 100000 2592000000`;

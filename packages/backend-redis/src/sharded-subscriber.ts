@@ -39,6 +39,8 @@ export class ShardedSubscriber {
 	readonly #shards = new Map<string, Shard>();
 	/** Channels without a server, and who waits for one. */
 	readonly #homeless = new Map<string, Set<() => void>>();
+	/** Ends the wait of who waits for a channel. */
+	readonly #waiting = new Set<(reason: unknown) => void>();
 	/** What was heard before, so that something may have been missed. */
 	readonly #missing = new Set<string>();
 	#settling = false;
@@ -66,6 +68,7 @@ export class ShardedSubscriber {
 			const refused = this.#failure !== undefined && failureOf(this.#failure).failed === "refused";
 			reject(refused ? this.#failure : new Unanswered("unavailable", message, { cause: this.#failure }));
 		}, connectWithin);
+		this.#waiting.add(reject);
 		this.#find([channel], resolve);
 		try {
 			await promise;
@@ -74,6 +77,7 @@ export class ShardedSubscriber {
 			unwatch();
 			throw error;
 		} finally {
+			this.#waiting.delete(reject);
 			clearTimeout(tooLate);
 		}
 		return unwatch;
@@ -85,6 +89,7 @@ export class ShardedSubscriber {
 		this.#cluster.off("refresh", this.#refreshed);
 		this.#servers.release();
 		this.#channels.clear();
+		for (const reject of this.#waiting) reject(new Unanswered("unavailable", "the connection was closed"));
 		for (const shard of [...this.#shards.values()]) this.#end(shard);
 	}
 

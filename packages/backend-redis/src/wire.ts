@@ -182,6 +182,17 @@ const plainEntry = (key: string, text: string, revision: number): Entry => ({
 export function parseEntry(key: string, raw: string, first: number): Entry {
 	// A letter, not a digit: its place in the first commit.
 	if (raw.charCodeAt(0) > 57) return plainEntry(key, raw.slice(1), first);
+	// A sign: so many after the scope's first commit.
+	if (raw.charCodeAt(0) < 48) {
+		const [header, since, born] = /^.([0-9a-f]+)(?:,([0-9a-f]+))? /.exec(raw) as unknown as [
+			string,
+			string,
+			string?,
+		];
+		const revision = first + Number.parseInt(since, 16);
+		const entry = plainEntry(key, raw.slice(header.length), revision);
+		return raw[0] === "+" ? entry : { ...entry, createdRevision: first + Number.parseInt(born ?? "0", 16) };
+	}
 	const revision = Number(raw.slice(0, revisionLength));
 	const text = raw.slice(revisionLength + 1);
 	if (raw[revisionLength] === " ") return plainEntry(key, text, revision);
@@ -210,12 +221,14 @@ export function parseEntry(key: string, raw: string, first: number): Entry {
  */
 export const readFields = ['"s', '"b'] as const;
 
-/** A read, as the fields of the scope's hash tell it a moment before `now`; `undefined` where a deadline has passed by then. */
+/** A read, as the fields of the scope's hash tell it a moment before `now`; `undefined` where a script has to look, as when a deadline has passed by then. */
 export function parseRead(
 	keys: readonly string[],
 	[state, born, ...found]: readonly (string | null)[],
 	now: number,
 ): ReadAnswer | undefined {
+	// What a newer version wrote is refused by the script that reads.
+	if (state && state.charCodeAt(0) > 57) return undefined;
 	const [head = 0, , next = 0, , deadline = 0, sealed = 0] = state?.split(" ").map(Number) ?? [];
 	const first = born ? Number(born) : head;
 	if (deadline > 0 && deadline <= now && sealed === 0) return undefined;
@@ -277,7 +290,7 @@ export function parseAnswer(text: string): BatchAnswer | Failure {
 	return { head, now, next: next === 0 ? null : next, outcomes: outcomes.map(parseOutcome) };
 }
 
-/** A value, with the revision that created it and its deadline if there is more to it; or what became of the key. */
+/** A value, with the revision that created it (1: the scope's first) and its deadline if there is more to it; or what became of the key. */
 type WireChange = [key: string, text: string, created?: number, expires?: number] | [key: string, end: 0 | 1];
 
 type WireRecord = readonly [
@@ -292,15 +305,29 @@ type WireRecord = readonly [
 	changes: readonly WireChange[],
 	events?: readonly [string, string][],
 	previousEvents?: number,
+	/** The revision of the scope's first commit. */
+	first?: number,
 ];
 
 function parseRecord(record: WireRecord): LogRecord {
-	const [revision, previous, time, origin, id, quiet, about, changes, events = [], previousEvents = 0] =
-		record;
+	const [
+		revision,
+		previous,
+		time,
+		origin,
+		id,
+		quiet,
+		about,
+		changes,
+		events = [],
+		previousEvents = 0,
+		first,
+	] = record;
 	const metadata = about ?? undefined;
-	const change = ([key, text, created = revision, expires = 0]: WireChange): Change => {
+	const change = ([key, text, born = revision, expires = 0]: WireChange): Change => {
 		if (typeof text === "number") return { type: text === 0 ? "delete" : "expire", key, entry: null };
 		const expiresAt = expires === 0 ? null : expires;
+		const created = born === 1 && first !== undefined ? first : born;
 		return {
 			type: "set",
 			key,
