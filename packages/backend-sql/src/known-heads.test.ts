@@ -48,6 +48,20 @@ test("only a scope that was found as it had been left is counted on, and only fo
 	expect(heads.covers(batch("k"))).toBe(false);
 });
 
+test("keys that are not known are likely to be new where they were so the last time", () => {
+	const heads = new KnownHeads();
+	heads.keep("a", 4, 5, putting(entry("k", 5)));
+	heads.keep("a", 5, 6, putting(entry("k", 6)));
+	expect(heads.named(batch("k"), 6)).toMatchObject({ entries: [{ key: "k" }], fresh: [] });
+	// It had been created by the first revision: another one, too, may be there.
+	expect(heads.named(batch("l"), 6)).toBeUndefined();
+	heads.keep("a", 6, 7, putting({ ...entry("l", 7), createdRevision: 7 }));
+	expect(heads.named(batch("k", "m"), 7)).toMatchObject({ entries: [{ key: "k" }], fresh: ["m"] });
+	heads.keep("a", 7, 8, putting(entry("m", 8)));
+	expect(heads.named(batch("n"), 8)).toBeUndefined();
+	expect(heads.named(batch("k"), 7)).toBeUndefined();
+});
+
 test("no more than a bounded number is kept, of the scopes that were written last", () => {
 	const heads = new KnownHeads();
 	for (let i = 0; i < 30; i++)
