@@ -37,9 +37,11 @@ test("entries are known while the scope has the head that was left", () => {
 	expect([...(heads.at("a", 9)?.keys() ?? [])]).toEqual(["m"]);
 });
 
-test("only a scope that was found as it had been left is counted on, and only for keys that are known", () => {
+test("only a scope that was found as it had been left, or new, is counted on, and only for keys that are known", () => {
 	const heads = new KnownHeads();
-	heads.keep("a", 0, 5, putting(entry("k", 5)));
+	heads.keep("b", 0, 5, putting(entry("k", 5)));
+	expect(heads.covers({ ...batch("k"), scope: "b" })).toBe(true);
+	heads.keep("a", 4, 5, putting(entry("k", 5)));
 	expect(heads.covers(batch("k"))).toBe(false);
 	heads.keep("a", 5, 6, putting(entry("k", 6)));
 	expect(heads.covers(batch("k"))).toBe(true);

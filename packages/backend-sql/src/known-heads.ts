@@ -8,7 +8,7 @@ const mostHeads = 20_000;
 
 interface Known {
 	head: number;
-	/** Whether the scope was found as it had been left: it is likely to be so again. */
+	/** Whether the scope was found as it had been left, or new: it is likely to be so again. */
 	sure: boolean;
 	/** Whether a key that was not known was a new one the last time: it is likely to be so again. */
 	grows: boolean;
@@ -74,10 +74,10 @@ export class KnownHeads {
 	/** Notes what a commit did to a scope that had the head `before`. */
 	keep(scope: ScopeId, before: number, head: number, { put, extended, deleted }: Difference): void {
 		let known = this.#scopes.get(scope);
-		const sure = known?.head === before;
-		if (known === undefined || !sure) {
+		if (known === undefined || known.head !== before) {
 			this.#forget(scope);
-			known = { head, sure, grows: false, entries: new Map() };
+			// A new one is as empty as it was left.
+			known = { head, sure: before === 0, grows: false, entries: new Map() };
 		} else {
 			// Those that were written last are last.
 			this.#scopes.delete(scope);

@@ -63,7 +63,7 @@ describe.skipIf(!hasPostgres())("a commit to a scope of Postgres", () => {
 	test("that is as it was left is one statement", async () => {
 		const id = newId();
 		const room = open().scope("room", id);
-		for (let i = 0; i < 3; i++) await room.set("seen", i);
+		await room.set("seen", 0);
 		expect(await fewest(() => room.set("seen", 3))).toBe(1);
 		expect(await fewest(() => room.update("seen", (n) => Number(n) + 1))).toBe(2);
 		await room.commit((tx) => tx.increment("count", 1));

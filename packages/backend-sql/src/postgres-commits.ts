@@ -2,7 +2,7 @@
  * Commits without a look before them: batches are judged by what this backend left of their scopes, and written by one statement that does so only
  * where all is still as it had been left. On Postgres, whose rows have versions and whose statements may write several tables.
  */
-import { type Batch, evaluate, judgeWriter, type Mutation } from "@holdfast/core";
+import { type Batch, evaluate, judgeWriter, type Mutation, type Tally } from "@holdfast/core";
 import {
 	type Applied,
 	type Hint,
@@ -27,6 +27,9 @@ import { insertions } from "./write.js";
 
 /** By how many ms a guess at the database's clock may be behind: by as long as an answer took to come, and the statement takes to get there. */
 const mostBehind = 1000;
+
+// Conditions on listings are not guessed.
+const noTallies: ReadonlyMap<string, Tally> = new Map();
 
 /** A batch that was judged by a guess. */
 interface Guess extends Applied {
@@ -64,7 +67,7 @@ function guess({ scopes }: Learned, heads: KnownHeads, batch: Batch, clock: numb
 	const now = Math.max(clock, row.time);
 	const named = isPlain(row, batch, now) ? heads.named(batch, row.head) : undefined;
 	if (named === undefined || judgeWriter(last.memory, batch, now) !== undefined) return undefined;
-	const state = new LoadedScope(row, { named: named.entries, tallies: new Map() });
+	const state = new LoadedScope(row, { named: named.entries, tallies: noTallies });
 	const floor = Math.max(batch.floor, row.floor, row.head);
 	const evaluation = evaluate(state, floor > batch.floor ? { ...batch, floor } : batch, now);
 	// A refusal tells the entry, with its value.
@@ -203,7 +206,7 @@ class Columns {
 
 	constructor(of: Rows) {
 		this.of = of;
-		this.values = of.columns.map(() => []);
+		this.values = of.columns.map((): (string | number | null)[] => []);
 	}
 
 	get count(): number {
