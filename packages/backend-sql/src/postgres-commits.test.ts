@@ -100,6 +100,20 @@ describe.skipIf(!hasPostgres())("a commit to a scope of Postgres", () => {
 		await expectWhole("room", id);
 	});
 
+	test("that adds a key to many scopes finds the one that has it", async () => {
+		const ids = [newId(), newId(), newId()];
+		const [first, second] = [open(), open()];
+		const there = first.scope("room", ids[1] as string);
+		const created = await there.set("key", 1);
+		const rooms = ids.map((id) => second.scope("room", id));
+		for (const key of ["a", "b", "c"]) await Promise.all(rooms.map((room) => room.set(key, 1)));
+		await Promise.all(rooms.map((room) => room.set("key", 2)));
+		const entries = await Promise.all(rooms.map((room) => room.entry("key")));
+		expect(entries.map((entry) => entry?.value)).toEqual([2, 2, 2]);
+		expect(entries.map((entry) => entry?.createdRevision === created)).toEqual([false, true, false]);
+		for (const id of ids) await expectWhole("room", id);
+	});
+
 	test("of many, of each in one statement together", async () => {
 		const manager = open();
 		const rooms = Array.from({ length: 20 }, () => manager.scope("many", newId()));
