@@ -37,15 +37,31 @@ test("entries are known while the scope has the head that was left", () => {
 	expect([...(heads.at("a", 9)?.keys() ?? [])]).toEqual(["m"]);
 });
 
-test("only a scope that was found as it had been left is counted on, and only for keys that are known", () => {
+test("only a scope that was found as it had been left, or new, is counted on, and only for keys that are known", () => {
 	const heads = new KnownHeads();
-	heads.keep("a", 0, 5, putting(entry("k", 5)));
+	heads.keep("b", 0, 5, putting(entry("k", 5)));
+	expect(heads.covers({ ...batch("k"), scope: "b" })).toBe(true);
+	heads.keep("a", 4, 5, putting(entry("k", 5)));
 	expect(heads.covers(batch("k"))).toBe(false);
 	heads.keep("a", 5, 6, putting(entry("k", 6)));
 	expect(heads.covers(batch("k"))).toBe(true);
 	expect(heads.covers(batch("k", "l"))).toBe(false);
 	heads.keep("a", 7, 8, putting(entry("k", 8)));
 	expect(heads.covers(batch("k"))).toBe(false);
+});
+
+test("keys that are not known are likely to be new where they were so the last time", () => {
+	const heads = new KnownHeads();
+	heads.keep("a", 4, 5, putting(entry("k", 5)));
+	heads.keep("a", 5, 6, putting(entry("k", 6)));
+	expect(heads.named(batch("k"), 6)).toMatchObject({ entries: [{ key: "k" }], fresh: [] });
+	// It had been created by the first revision: another one, too, may be there.
+	expect(heads.named(batch("l"), 6)).toBeUndefined();
+	heads.keep("a", 6, 7, putting({ ...entry("l", 7), createdRevision: 7 }));
+	expect(heads.named(batch("k", "m"), 7)).toMatchObject({ entries: [{ key: "k" }], fresh: ["m"] });
+	heads.keep("a", 7, 8, putting(entry("m", 8)));
+	expect(heads.named(batch("n"), 8)).toBeUndefined();
+	expect(heads.named(batch("k"), 7)).toBeUndefined();
 });
 
 test("no more than a bounded number is kept, of the scopes that were written last", () => {

@@ -8,10 +8,19 @@ const mostHeads = 20_000;
 
 interface Known {
 	head: number;
-	/** Whether the scope was found as it had been left: it is likely to be so again. */
+	/** Whether the scope was found as it had been left, or new: it is likely to be so again. */
 	sure: boolean;
+	/** Whether a key that was not known was a new one the last time: it is likely to be so again. */
+	grows: boolean;
 	/** `null`: there is no such entry. */
 	readonly entries: Map<string, Entry | null>;
+}
+
+/** What is known of the entries that a batch names. */
+export interface NamedHeads {
+	readonly entries: readonly Entry[];
+	/** Keys that are not known, and likely to be new. */
+	readonly fresh: readonly string[];
 }
 
 /**
@@ -36,15 +45,20 @@ export class KnownHeads {
 		return true;
 	}
 
-	/** The entries that a batch names, where all that is needed to apply it is known: of values, numbers alone. */
-	named(batch: Batch, head: number): readonly Entry[] | undefined {
+	/** The entries that a batch names, where all that is needed to apply it is known or likely: of values, numbers alone. */
+	named(batch: Batch, head: number): NamedHeads | undefined {
 		const known = this.#scopes.get(batch.scope);
 		if (known?.sure !== true || known.head !== head) return undefined;
-		const named: Entry[] = [];
+		const entries: Entry[] = [];
+		const fresh: string[] = [];
 		const find = (key: string, adds: boolean): boolean => {
 			const entry = known.entries.get(key);
-			if (entry === undefined || (adds && entry !== null && entry.value.number === undefined)) return false;
-			if (entry !== null) named.push(entry);
+			if (entry === undefined) {
+				fresh.push(key);
+				return known.grows;
+			}
+			if (adds && entry !== null && entry.value.number === undefined) return false;
+			if (entry !== null) entries.push(entry);
 			return true;
 		};
 		for (const commit of batch.commits) {
@@ -54,16 +68,16 @@ export class KnownHeads {
 				if ("key" in mutation && mutation.key !== null && !find(mutation.key, mutation.op === "add"))
 					return undefined;
 		}
-		return named;
+		return { entries, fresh };
 	}
 
 	/** Notes what a commit did to a scope that had the head `before`. */
 	keep(scope: ScopeId, before: number, head: number, { put, extended, deleted }: Difference): void {
 		let known = this.#scopes.get(scope);
-		const sure = known?.head === before;
-		if (known === undefined || !sure) {
+		if (known === undefined || known.head !== before) {
 			this.#forget(scope);
-			known = { head, sure, entries: new Map() };
+			// A new one is as empty as it was left.
+			known = { head, sure: before === 0, grows: false, entries: new Map() };
 		} else {
 			// Those that were written last are last.
 			this.#scopes.delete(scope);
@@ -71,6 +85,8 @@ export class KnownHeads {
 			known.head = head;
 			known.sure = true;
 		}
+		for (const { key, createdRevision } of put)
+			if (known.entries.get(key) === undefined) known.grows = createdRevision > before;
 		for (const key of deleted) known.entries.set(key, null);
 		// Metadata may be large.
 		for (const entries of [put, extended])

@@ -11,6 +11,7 @@ import { rejectionOf } from "./failure.js";
 import { migrate } from "./migrate.js";
 import { mysqlEngine } from "./mysql-engine.js";
 import type { SqlDatabaseOptions, SqlDialectOptions, SqlOptions } from "./options.js";
+import { Connections } from "./postgres-connections.js";
 import { markedPostgresEngine, postgresEngine } from "./postgres-engine.js";
 import { Listener } from "./postgres-listener.js";
 import { PostgresStore } from "./postgres-store.js";
@@ -122,9 +123,10 @@ async function openPostgres(url: string, options: SqlOptions): Promise<Opened> {
 	sockets.hurry();
 	const channel = `${options.schema ?? ""}.${options.prefix ?? "holdfast_"}`;
 	const listening = { connectionString: url, keepAlive: true, ...listeningWithin };
+	const connections = new Connections(pool);
 	return {
-		store: new PostgresStore(pool, pg.Query, language, prepares),
-		listener: new Listener(() => new pg.Client(listening), pool, channel),
+		store: new PostgresStore(connections, pg.Query, language, prepares),
+		listener: new Listener(() => new pg.Client(listening), connections, channel),
 		sockets,
 	};
 }

@@ -20,6 +20,14 @@ interface Job {
 	resolve(answer: Answer): void;
 }
 
+/** What goes together. */
+interface Pack {
+	readonly jobs: Job[];
+	readonly guesses: boolean;
+	/** How many bytes more. */
+	room: number;
+}
+
 const packScopes = 128;
 const packBytes = 4 * 2 ** 20;
 const packsAtOnce = 4;
@@ -103,33 +111,43 @@ export class Packs {
 	}
 
 	#pump(): void {
-		while (this.#running < this.#most) {
-			const pack: Job[] = [];
-			const rest: Job[] = [];
-			let room = packBytes;
-			// Those that may be guessed don't wait for the others.
-			let guesses = false;
-			const held = new Set<ScopeId>();
-			for (const job of this.#waiting) {
-				const { scope } = job.batch;
-				const isFree = !this.#busy.has(scope) && !held.has(scope);
-				if (isFree && pack.length === 0) guesses = this.#mayGuess(job);
-				const fits = pack.length === 0 || (pack.length < packScopes && room >= job.bytes);
-				if (isFree && fits && this.#mayGuess(job) === guesses) {
-					pack.push(job);
-					room -= job.bytes;
-				} else rest.push(job);
-				held.add(scope);
-			}
-			if (pack.length === 0) return;
-			this.#waiting = rest;
-			for (const { batch } of pack) this.#busy.add(batch.scope);
+		const room = this.#most - this.#running;
+		if (room <= 0 || this.#waiting.length === 0) return;
+		const held = new Set<ScopeId>();
+		const packs: Pack[] = [];
+		// Those that may be guessed don't wait for the others.
+		const open: { guessed?: Pack; other?: Pack } = {};
+		const rest: Job[] = [];
+		for (const job of this.#waiting) {
+			const { scope } = job.batch;
+			const isFree = !this.#busy.has(scope) && !held.has(scope);
+			held.add(scope);
+			if (!isFree || !this.#join(job, open, packs, room)) rest.push(job);
+		}
+		this.#waiting = rest;
+		for (const { jobs, guesses } of packs) {
+			for (const { batch } of jobs) this.#busy.add(batch.scope);
 			this.#running++;
-			void this.#start(pack, guesses).finally(() => {
+			void this.#start(jobs, guesses).finally(() => {
 				this.#running--;
 				this.#soon();
 			});
 		}
+	}
+
+	/** Adds a job to the pack that is open to it, or to a new one where one more may run. */
+	#join(job: Job, open: { guessed?: Pack; other?: Pack }, packs: Pack[], room: number): boolean {
+		const kind = this.#mayGuess(job) ? "guessed" : "other";
+		let pack = open[kind];
+		if (pack === undefined || pack.jobs.length >= packScopes || pack.room < job.bytes) {
+			if (packs.length >= room) return false;
+			pack = { jobs: [], guesses: kind === "guessed", room: packBytes };
+			open[kind] = pack;
+			packs.push(pack);
+		}
+		pack.jobs.push(job);
+		pack.room -= job.bytes;
+		return true;
 	}
 
 	#settle(job: Job, answer: Answer): void {

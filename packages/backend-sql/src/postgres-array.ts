@@ -8,27 +8,30 @@ const widths: Record<ElementType, number> = { bigint: 8, "double precision": 8, 
 
 const headerBytes = 20;
 
-function roomFor(type: ElementType, elements: readonly unknown[]): number {
-	const width = widths[type];
-	let room = headerBytes + elements.length * (4 + width);
+/** How many bytes an array takes at the most. */
+export function roomForArray(type: ElementType, elements: readonly unknown[]): number {
+	let room = headerBytes + elements.length * (4 + widths[type]);
 	// A character of JavaScript's is three bytes at most.
 	if (type === "text")
 		for (const element of elements) if (element !== null) room += String(element).length * 3;
 	return room;
 }
 
-/** An array of these elements. */
-export function binaryArray(type: ElementType, elements: readonly (string | number | null)[]): Buffer {
-	const bytes = Buffer.allocUnsafe(roomFor(type, elements));
-	bytes.writeInt32BE(elements.length === 0 ? 0 : 1, 0);
+/** Writes an array of these elements; answers where it ends. */
+export function writeArray(
+	bytes: Buffer,
+	start: number,
+	type: ElementType,
+	elements: readonly (string | number | null)[],
+): number {
+	let at = bytes.writeInt32BE(elements.length === 0 ? 0 : 1, start);
 	// Whether there are nulls: a note that nobody reads.
-	bytes.writeInt32BE(1, 4);
-	bytes.writeInt32BE(oids[type], 8);
-	if (elements.length === 0) return bytes.subarray(0, 12);
-	bytes.writeInt32BE(elements.length, 12);
-	bytes.writeInt32BE(1, 16);
+	at = bytes.writeInt32BE(1, at);
+	at = bytes.writeInt32BE(oids[type], at);
+	if (elements.length === 0) return at;
+	at = bytes.writeInt32BE(elements.length, at);
+	at = bytes.writeInt32BE(1, at);
 	const width = widths[type];
-	let at = headerBytes;
 	for (const element of elements) {
 		if (element === null) {
 			at = bytes.writeInt32BE(-1, at);
@@ -50,5 +53,11 @@ export function binaryArray(type: ElementType, elements: readonly (string | numb
 			at = bytes.writeUInt32BE(number - high * 2 ** 32, at);
 		}
 	}
-	return bytes.subarray(0, at);
+	return at;
+}
+
+/** An array of these elements. */
+export function binaryArray(type: ElementType, elements: readonly (string | number | null)[]): Buffer {
+	const bytes = Buffer.allocUnsafe(roomForArray(type, elements));
+	return bytes.subarray(0, writeArray(bytes, 0, type, elements));
 }

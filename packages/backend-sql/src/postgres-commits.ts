@@ -2,7 +2,7 @@
  * Commits without a look before them: batches are judged by what this backend left of their scopes, and written by one statement that does so only
  * where all is still as it had been left. On Postgres, whose rows have versions and whose statements may write several tables.
  */
-import { type Batch, evaluate, judgeWriter, type Mutation } from "@holdfast/core";
+import { type Batch, evaluate, judgeWriter, type Mutation, type Tally } from "@holdfast/core";
 import {
 	type Applied,
 	type Hint,
@@ -15,7 +15,7 @@ import {
 } from "./commit.js";
 import type { Insertion, Language } from "./engine.js";
 import type { KnownHeads } from "./known-heads.js";
-import { LoadedScope } from "./loaded-scope.js";
+import { type Difference, LoadedScope } from "./loaded-scope.js";
 import { formatMoved, isPlain, lasts, movedColumns, rests } from "./plain-batch.js";
 import type { ElementType } from "./postgres-array.js";
 import { typeOf } from "./postgres-engine.js";
@@ -28,11 +28,17 @@ import { insertions } from "./write.js";
 /** By how many ms a guess at the database's clock may be behind: by as long as an answer took to come, and the statement takes to get there. */
 const mostBehind = 1000;
 
+// Conditions on listings are not guessed.
+const noTallies: ReadonlyMap<string, Tally> = new Map();
+
 /** A batch that was judged by a guess. */
 interface Guess extends Applied {
 	readonly version: string;
 	/** The row as the statement leaves it. */
 	readonly after: ScopeRow;
+	readonly difference: Difference;
+	/** Keys that must not be there. */
+	readonly fresh: readonly string[];
 	/** How many records each log has too many. */
 	readonly gone: Readonly<Record<(typeof logs)[number], number>>;
 }
@@ -61,7 +67,7 @@ function guess({ scopes }: Learned, heads: KnownHeads, batch: Batch, clock: numb
 	const now = Math.max(clock, row.time);
 	const named = isPlain(row, batch, now) ? heads.named(batch, row.head) : undefined;
 	if (named === undefined || judgeWriter(last.memory, batch, now) !== undefined) return undefined;
-	const state = new LoadedScope(row, { named, tallies: new Map() });
+	const state = new LoadedScope(row, { named: named.entries, tallies: noTallies });
 	const floor = Math.max(batch.floor, row.floor, row.head);
 	const evaluation = evaluate(state, floor > batch.floor ? { ...batch, floor } : batch, now);
 	// A refusal tells the entry, with its value.
@@ -78,155 +84,178 @@ function guess({ scopes }: Learned, heads: KnownHeads, batch: Batch, clock: numb
 		gone[of] = many;
 		after = withSize(after, of, left);
 	}
-	return rests(row, after) ? { ...applied, version, after, gone } : undefined;
+	if (!rests(row, after)) return undefined;
+	return { ...applied, version, after, difference: state.difference(), fresh: named.fresh, gone };
 }
 
 const list = (columns: readonly string[]): string => columns.map((column) => `"${column}"`).join(", ");
 
-/** Rows as a table, in a from-clause: one of single values, or any number by an array for each column. */
-function rowsAs(
-	name: string,
-	columns: readonly string[],
-	types: readonly ElementType[],
-	one: boolean,
-): string {
-	return one
-		? `(select ${columns.map((column, i) => `?::${types[i]} as "${column}"`).join(", ")}) ${name}`
-		: `unnest(${types.map((type) => `?::${type}[]`).join(", ")}) as ${name}(${list(columns)})`;
+/** Rows that the statement is given: of one kind, for all of its scopes. */
+interface Rows {
+	readonly columns: readonly string[];
+	readonly types: readonly ElementType[];
 }
 
-const guessColumns = ["id", "left", "version", "clock", "until", ...movedColumns];
-const guessTypes: readonly ElementType[] = [
-	...(["bigint", "bigint", "text", "double precision", "double precision"] as const),
-	...movedColumns.map((column) => typeOf("scopes", column)),
-];
+/** One thing that the statement does beside, for the scopes that were locked. */
+interface Part extends Rows {
+	readonly name: string;
+	/** Adds what is to be done for a scope, each row behind the scope's number. */
+	add(one: Guess, to: (row: readonly Bound[]) => void): void;
+	text(language: Language, from: string): string;
+}
+
+/** Rows as a table, in a from-clause: one of single values, or any number by an array for each column. */
+const rowsAs = (name: string, { columns, types }: Rows, one: boolean): string =>
+	one
+		? `(select ${columns.map((column, i) => `?::${types[i]} as "${column}"`).join(", ")}) ${name}`
+		: `unnest(${types.map((type) => `?::${type}[]`).join(", ")}) as ${name}(${list(columns)})`;
+
+// Not a join, which would have each row compared with each: a list of ids that are looked up.
+const isAmong = (column: string, scopes: string): string =>
+	`(${column} in (select i."id" from ${scopes} i)) is true`;
+
+/** Keys that were taken for new. */
+const fresh: Rows = { columns: ["scope_id", "key"], types: ["bigint", "text"] };
+
+const there = (one: boolean): string => `there as materialized (
+	select u."scope_id" as "id" from ${rowsAs("u", fresh, one)} join lateral (
+		select from {entries} e where e."scope_id" = u."scope_id" and e."key" = u."key" offset 0
+	) e on true
+), `;
+
+const guessed: Rows = {
+	columns: ["id", "left", "version", "clock", "until", ...movedColumns],
+	types: [
+		...(["bigint", "bigint", "text", "double precision", "double precision"] as const),
+		...movedColumns.map((column) => typeOf("scopes", column)),
+	],
+};
 
 const sets = movedColumns.map((column) => `"${column}" = k."${column}"`).join(", ");
 
 /**
  * Locks the rows that are as they were left, and leaves out those that somebody holds; nor is a batch applied after its time, or by a clock that is
- * not the database's.
+ * not the database's. A row that is as it was left has the entries that it had.
  */
-const lock = (one: boolean): string => `k as materialized (
-	select g.*, s."at" from ${rowsAs("g", guessColumns, guessTypes, one)} join lateral (
+const lock = (one: boolean, isFresh: boolean): string => `k as materialized (
+	select g.*, s."at" from ${rowsAs("g", guessed, one)} join lateral (
 		select s.ctid as "at" from {scopes} s
 		where s."id" = g."id" and s."head" = g."left" and s.{version} = g."version"
 		and {now} - g."clock" between 0 and ${mostBehind} and {now} <= g."until" for update skip locked
-	) s on true
+	) s on true ${isFresh ? `where not ${isAmong('g."id"', "there")}` : ""}
 )`;
 
-// Not a join, which would have each row compared with each: a list of ids that are looked up.
-const isLocked = (column: string): string => `(${column} in (select k."id" from k)) is true`;
+const isLocked = isAmong('u."scope_id"', "k");
 
-/** One thing that the statement does beside, for the scopes that were locked. */
-interface Part {
-	readonly name: string;
-	readonly columns: readonly string[];
-	readonly types: readonly ElementType[];
-	/** Each begins with a scope's number. */
-	readonly rows: readonly (readonly Bound[])[];
-	text(from: string): string;
-}
-
-const insertion = (language: Language, shape: Insertion, rows: readonly (readonly Bound[])[]): Part => ({
+const insertion = (shape: Insertion, add: Part["add"]): Part => ({
 	name: shape.table,
 	columns: shape.columns,
 	types: shape.columns.map((column) => typeOf(shape.table, column)),
-	rows,
-	text: (from) => {
-		const conflict =
-			shape.conflict && language.engine.onConflict(shape.conflict.keys, shape.conflict.updated);
-		return `insert into {${shape.table}} (${list(shape.columns)})
-			select u.* from ${from} where ${isLocked('u."scope_id"')} ${conflict ?? ""}`;
-	},
+	add,
+	text: ({ engine }, from) => `insert into {${shape.table}} (${list(shape.columns)})
+		select u.* from ${from} where ${isLocked}
+		${shape.conflict === undefined ? "" : engine.onConflict(shape.conflict.keys, shape.conflict.updated)}`,
 });
 
-const deletion = (rows: readonly (readonly Bound[])[]): Part => ({
+const deletion: Part = {
 	name: "deleted",
 	columns: ["scope_id", "key"],
 	types: ["bigint", "text"],
-	rows,
-	text: (from) => `delete from {entries} e using ${from}
-		where e."scope_id" = u."scope_id" and e."key" = u."key" and ${isLocked('u."scope_id"')}`,
-});
+	add({ difference }, to) {
+		for (const key of difference.deleted) to([key]);
+	},
+	text: (_, from) => `delete from {entries} e using ${from}
+		where e."scope_id" = u."scope_id" and e."key" = u."key" and ${isLocked}`,
+};
 
-const trimming = (table: (typeof logs)[number], rows: readonly (readonly Bound[])[]): Part => ({
+const trimming = (table: (typeof logs)[number]): Part => ({
 	name: `trimmed_${table}`,
 	columns: ["scope_id", "last"],
 	types: ["bigint", "bigint"],
-	rows,
-	text: (from) => `delete from {${table}} c using ${from} cross join lateral (
+	add({ gone }, to) {
+		if (gone[table] > 0) to([gone[table] - 1]);
+	},
+	text: (_, from) => `delete from {${table}} c using ${from} cross join lateral (
 			select "revision" from {${table}} where "scope_id" = u."scope_id" order by "revision" limit 1 offset u."last"
-		) o where c."scope_id" = u."scope_id" and c."revision" <= o."revision" and ${isLocked('u."scope_id"')}`,
+		) o where c."scope_id" = u."scope_id" and c."revision" <= o."revision" and ${isLocked}`,
 });
 
-function partsOf(language: Language, guesses: readonly Guess[]): readonly Part[] {
-	const rowsOf = (make: (one: Guess) => readonly (readonly Bound[])[]): Bound[][] =>
-		guesses.flatMap((one) => make(one).map((row) => [one.row.id, ...row]));
-	const differences = new Map(guesses.map((one) => [one, one.state.difference()]));
-	const trimmed = (of: (typeof logs)[number]): Part =>
-		trimming(
-			of,
-			rowsOf(({ gone }) => (gone[of] > 0 ? [[gone[of] - 1]] : [])),
-		);
-	return [
-		deletion(rowsOf((one) => (differences.get(one)?.deleted ?? []).map((key) => [key]))),
-		insertion(
-			language,
-			insertions.entries,
-			rowsOf((one) => (differences.get(one)?.put ?? []).map(formatEntry)),
-		),
-		trimmed("changes"),
-		insertion(
-			language,
-			insertions.changes,
-			rowsOf(({ batch, records }) => (batch.keep.changes.count > 0 ? records.map(formatRecord) : [])),
-		),
-		trimmed("events"),
-		insertion(
-			language,
-			insertions.events,
-			rowsOf(({ batch, records }) =>
-				batch.keep.events.count > 0
-					? records.filter(({ events }) => events.length > 0).map(formatRecord)
-					: [],
-			),
-		),
-		insertion(
-			language,
-			insertions.writers,
-			rowsOf(({ batch, answer }) => [
-				[batch.writer, batch.sequence, batch.commits[0]?.id ?? "", formatAnswer(answer), batch.until],
-			]),
-		),
-	].filter(({ rows }) => rows.length > 0);
+const parts: readonly Part[] = [
+	deletion,
+	insertion(insertions.entries, ({ difference }, to) => {
+		for (const entry of difference.put) to(formatEntry(entry));
+	}),
+	trimming("changes"),
+	insertion(insertions.changes, ({ batch, records }, to) => {
+		if (batch.keep.changes.count > 0) for (const record of records) to(formatRecord(record));
+	}),
+	trimming("events"),
+	insertion(insertions.events, ({ batch, records }, to) => {
+		if (batch.keep.events.count > 0)
+			for (const record of records) if (record.events.length > 0) to(formatRecord(record));
+	}),
+	insertion(insertions.writers, ({ batch, answer }, to) =>
+		to([batch.writer, batch.sequence, batch.commits[0]?.id ?? "", formatAnswer(answer), batch.until]),
+	),
+];
+
+/** The values of rows, column by column, as arrays have them. */
+class Columns {
+	readonly of: Rows;
+	readonly values: (string | number | null)[][];
+
+	constructor(of: Rows) {
+		this.of = of;
+		this.values = of.columns.map((): (string | number | null)[] => []);
+	}
+
+	get count(): number {
+		return this.values[0]?.length ?? 0;
+	}
+
+	add(first: number, row: readonly Bound[]): void {
+		this.values[0]?.push(first);
+		for (let i = 0; i < row.length; i++) this.values[i + 1]?.push(row[i] as string | number | null);
+	}
 }
 
 /** The statement that writes what was guessed, all of a scope or nothing; it answers the scopes that it wrote. */
 function writeGuesses(language: Language, guesses: readonly Guess[], clockOffset: number): Statement {
-	const scopes = guesses.map(({ row, version, now, batch, after }): Bound[] => [
-		...[row.id, row.head, version, now - clockOffset, batch.until - clockOffset],
-		...formatMoved(after),
-	]);
-	const parts = partsOf(language, guesses);
-	const one = guesses.length === 1 && parts.every(({ rows }) => rows.length === 1);
-	const all = [{ types: guessTypes, rows: scopes }, ...parts];
-	const values = all.flatMap(({ types, rows }): readonly Bound[] =>
-		one
-			? (rows[0] as readonly Bound[])
-			: types.map((_, i) => rows.map((row) => row[i] as string | number | null)),
+	const scopes = new Columns(guessed);
+	const absent = new Columns(fresh);
+	for (const { row, version, now, batch, after, fresh } of guesses) {
+		scopes.add(row.id, [
+			...[row.head, version, now - clockOffset, batch.until - clockOffset],
+			...formatMoved(after),
+		]);
+		for (const key of fresh) absent.add(row.id, [key]);
+	}
+	const isFresh = absent.count > 0;
+	const given = isFresh ? [absent, scopes] : [scopes];
+	const done: Part[] = [];
+	// What of these there is tells one text of the statement from another.
+	let form = isFresh ? 1 : 0;
+	for (const part of parts) {
+		const columns = new Columns(part);
+		for (const guess of guesses) part.add(guess, (row) => columns.add(guess.row.id, row));
+		form *= 2;
+		if (columns.count === 0) continue;
+		form++;
+		done.push(part);
+		given.push(columns);
+	}
+	const one = given.every(({ count }) => count === 1);
+	const values = given.flatMap((columns): readonly Bound[] =>
+		one ? columns.values.map(([value = null]) => value) : columns.values,
 	);
-	const shape = `${one ? "guess" : "guesses"} ${parts.map(({ name }) => name).join(" ")}`;
-	const fragment = { size: 0, values, types: one ? [] : all.flatMap(({ types }) => types), text: () => "" };
+	const types = one ? [] : given.flatMap(({ of }) => of.types);
 	const statement = language.shape(
-		shape,
-		fragment,
-		() => `with ${lock(one)},
+		one ? "guess" : "guesses",
+		{ size: 0, form, values, types, text: () => "" },
+		() => `with ${isFresh ? there(one) : ""}${lock(one, isFresh)},
 			moved as (
 				update {scopes} o set ${sets} from k where o.ctid = k."at" returning o."id", o.{version} as "version"
-			)${parts
-				.map(({ name, columns, types, text }) => `, ${name} as (${text(rowsAs("u", columns, types, one))})`)
-				.join("")}
+			)${done.map((part) => `, ${part.name} as (${part.text(language, rowsAs("u", part, one))})`).join("")}
 			select m."id", m."version", {now} as "now" from moved m`,
 	);
 	return { ...statement, columns: ["id", "version", "now"], commits: true };
@@ -263,9 +292,9 @@ export function* commitGuesses(
 	return guesses.map((one): Packed | undefined => {
 		const version = one && versions.get(one.row.id);
 		if (one === undefined || version === undefined) return undefined;
-		const { batch, row, after, state, answer, records, memory } = one;
+		const { batch, row, after, difference, answer, records, memory } = one;
 		learned.scopes.keep({ ...knownScope(after, batch, answer, memory), version });
-		heads.keep(batch.scope, row.head, after.head, state.difference());
+		heads.keep(batch.scope, row.head, after.head, difference);
 		return { batch, answer, records, ended: false };
 	});
 }

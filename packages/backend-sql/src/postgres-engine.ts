@@ -42,8 +42,8 @@ export const postgresEngine: Engine = {
 	locksRows: true,
 	rowsAtOnce: 10_000,
 	pairsAtOnce: 10_000,
-	// now() is when the transaction started, which may be before it got its locks.
-	now: "floor(extract(epoch from clock_timestamp()) * 1000)::float8",
+	// now() is when the transaction started, which may be before it got its locks. extract() would count in decimals, which takes ten times as long.
+	now: "floor(date_part('epoch', clock_timestamp()) * 1000)",
 	begin: ["begin isolation level read committed"],
 	skipLocked: "for update skip locked",
 	waiting: { begin: "set local lock_timeout = '1s'", lock: "for update" },

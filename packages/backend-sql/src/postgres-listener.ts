@@ -1,7 +1,7 @@
 /** LISTEN and NOTIFY: a hint after the commit, on connections of their own, that somebody changed something. */
 import { createHash, randomUUID } from "node:crypto";
 import type { ScopeId } from "@holdfast/core";
-import type { Pool } from "pg";
+import type { Connections } from "./postgres-connections.js";
 import { socketOf } from "./sockets.js";
 import type { Statement } from "./statement.js";
 
@@ -41,7 +41,7 @@ class Deaf extends Error {}
 /** Hears and sends hints of one backend. */
 export class Listener {
 	readonly #connect: () => Client;
-	readonly #pool: Pool;
+	readonly #connections: Connections;
 	readonly #channel: string;
 	readonly #self = randomUUID();
 	#heard: Heard | undefined;
@@ -52,9 +52,9 @@ export class Listener {
 	#unheard = 0;
 	#closed = false;
 
-	constructor(connect: () => Client, pool: Pool, place: string) {
+	constructor(connect: () => Client, connections: Connections, place: string) {
 		this.#connect = connect;
-		this.#pool = pool;
+		this.#connections = connections;
 		// A channel's name has 63 bytes at most.
 		this.#channel = `holdfast_${createHash("sha256").update(place).digest("hex").slice(0, 32)}`;
 	}
@@ -70,14 +70,14 @@ export class Listener {
 	hint(scopes: readonly ScopeId[]): Statement {
 		const list = scopes.join(" ");
 		const payload = `${this.#self} ${Buffer.byteLength(list) > payloadBytes ? "" : list}`;
-		return { text: "select pg_notify($1, $2)", values: [this.#channel, payload], hints: true };
+		return { text: "select pg_notify($1, $2)", values: [this.#channel, payload], columns: [], hints: true };
 	}
 
 	/** Sends a hint by itself. */
 	send(scopes: readonly ScopeId[]): void {
 		const { text, values } = this.hint(scopes);
 		// Who watches looks at heads now and then, too.
-		this.#pool.query(text, [...values]).catch(() => {});
+		this.#connections.query(text, values).catch(() => {});
 	}
 
 	close(): void {
@@ -134,7 +134,7 @@ export class Listener {
 		this.#echo = heard;
 		let timer: ReturnType<typeof setTimeout> | undefined;
 		try {
-			await this.#pool.query("select pg_notify($1, $2)", [this.#channel, `${this.#self} echo`]);
+			await this.#connections.query("select pg_notify($1, $2)", [this.#channel, `${this.#self} echo`]);
 			const deaf = new Promise<never>((_, reject) => {
 				timer = setTimeout(() => reject(new Deaf("no notification came back")), deafAfter);
 			});

@@ -1,8 +1,9 @@
 /** Postgres through node-postgres itself: statements are prepared once for each connection, and what goes together leaves together. */
 import { createHash } from "node:crypto";
-import type { Pool, PoolClient, Query, QueryConfig } from "pg";
+import type { PoolClient, Query, QueryConfig } from "pg";
 import { codeOf, type Language } from "./engine.js";
 import { binaryArray } from "./postgres-array.js";
+import type { Connections } from "./postgres-connections.js";
 import { type Answered, type PlainQuery, plainQueryOf } from "./postgres-query.js";
 import type { Answers, Row, Statement, Steps } from "./statement.js";
 import { type Store, TransactionError } from "./store.js";
@@ -21,7 +22,7 @@ const rolledBack = new Error("the database rolled the transaction back");
 export class PostgresStore implements Store {
 	readonly language: Language;
 	readonly connections: number;
-	readonly #pool: Pool;
+	readonly #connections: Connections;
 	readonly #names = new Map<string, string>();
 	readonly #PlainQuery: PlainQuery;
 	#prepares: boolean;
@@ -30,11 +31,11 @@ export class PostgresStore implements Store {
 	 * @param DriverQuery - The driver's class of queries.
 	 * @param prepares - Whether a connection is the same one all its life, so that it remembers what was prepared.
 	 */
-	constructor(pool: Pool, DriverQuery: typeof Query, language: Language, prepares: boolean) {
-		this.#pool = pool;
+	constructor(connections: Connections, DriverQuery: typeof Query, language: Language, prepares: boolean) {
+		this.#connections = connections;
 		this.#PlainQuery = plainQueryOf(DriverQuery);
 		this.language = language;
-		this.connections = pool.options.max;
+		this.connections = connections.most;
 		this.#prepares = prepares;
 	}
 
@@ -43,15 +44,13 @@ export class PostgresStore implements Store {
 	}
 
 	async read<T>(steps: Steps<T>): Promise<T> {
-		const one = async (statement: Statement): Promise<readonly Row[]> => {
-			const config = this.#config(statement);
-			try {
-				return (await this.#ask(statement, config)).rows;
-			} catch (error) {
-				if (config.name === undefined || !forgotten.test(codeOf(error))) throw error;
+		const one = (statement: Statement): Promise<readonly Row[]> => {
+			const prepared = this.#prepares;
+			return this.#ask(statement).then(rowsOf, async (error: unknown) => {
+				if (!prepared || !forgotten.test(codeOf(error))) throw error;
 				this.#prepares = false;
 				return (await this.#ask(statement)).rows;
-			}
+			});
 		};
 		let step = steps.next();
 		while (step.done !== true)
@@ -67,7 +66,7 @@ export class PostgresStore implements Store {
 		let client: PoolClient | undefined;
 		let broken = false;
 		try {
-			client = await this.#pool.connect();
+			client = await this.#connections.take();
 			let step = steps.next();
 			while (step.done !== true) {
 				committing = step.value.some(({ commits }) => commits);
@@ -87,31 +86,38 @@ export class PostgresStore implements Store {
 			throw new TransactionError(error, !committing || error === rolledBack || engine.isAnswer(error));
 		} finally {
 			// The answer does not wait for hints; the next user of the connection does.
-			const release = (): void => client?.release(broken);
-			if (hints.length === 0) release();
-			else void Promise.all(hints).then(release);
+			if (client !== undefined) {
+				const lent = client;
+				if (hints.length === 0) this.#connections.give(lent, broken);
+				else void Promise.all(hints).then(() => this.#connections.give(lent, broken));
+			}
 		}
 	}
 
 	close(): Promise<void> {
-		return this.#pool.end();
+		return this.#connections.close();
 	}
 
 	/** Asks on any connection. */
-	#ask(statement: Statement, config = this.#config(statement)): Promise<Answered> {
-		if (statement.columns === undefined) return this.#pool.query(config);
-		const { columns } = statement;
-		return new Promise((resolve, reject) => {
-			this.#pool.connect((refused, client, release) => {
-				if (client === undefined) return reject(refused);
-				const query = new this.#PlainQuery(config, columns, (error, answer) => {
-					release(this.language.engine.isDisconnect(error));
-					if (answer === undefined) reject(error);
-					else resolve(answer);
-				});
-				client.query(query);
-			});
-		});
+	#ask(statement: Statement): Promise<Answered> {
+		const client = this.#connections.take();
+		return client instanceof Promise
+			? client.then((late) => this.#askOn(late, statement))
+			: this.#askOn(client, statement);
+	}
+
+	/** The same on this one, which is given back. */
+	#askOn(client: PoolClient, statement: Statement): Promise<Answered> {
+		return this.#query(client, statement).then(
+			(answer) => {
+				this.#connections.give(client, false);
+				return answer;
+			},
+			(error: unknown) => {
+				this.#connections.give(client, this.language.engine.isDisconnect(error));
+				throw error;
+			},
+		);
 	}
 
 	/** Asks on this connection. */
@@ -119,11 +125,9 @@ export class PostgresStore implements Store {
 		const { columns } = statement;
 		if (columns === undefined) return client.query(this.#config(statement));
 		return new Promise((resolve, reject) => {
-			const query = new this.#PlainQuery(this.#config(statement), columns, (error, answer) => {
-				if (answer === undefined) reject(error);
-				else resolve(answer);
-			});
-			client.query(query);
+			const done = (error: unknown, answer?: Answered): void =>
+				answer === undefined ? reject(error) : resolve(answer);
+			client.query(new this.#PlainQuery(this.#nameOf(statement), statement, columns, done));
 		});
 	}
 
@@ -142,12 +146,9 @@ export class PostgresStore implements Store {
 		return allOf(sent);
 	}
 
-	#config({ text, values, types = [] }: Statement): QueryConfig {
-		const encoded = values.map((value, i) =>
-			Array.isArray(value) ? binaryArray(types[i] ?? "text", value) : value,
-		);
-		const config = { text, values: encoded as unknown[] };
-		if (!this.#prepares || values.length === 0) return config;
+	/** What a statement is called where it is prepared; `undefined`: it is not. */
+	#nameOf({ text, values }: Statement): string | undefined {
+		if (!this.#prepares || values.length === 0) return undefined;
 		let name = this.#names.get(text);
 		if (name === undefined) {
 			// By its text, so that no two texts ever have one name, also where processes share connections.
@@ -155,7 +156,16 @@ export class PostgresStore implements Store {
 			if (this.#names.size > 1000) this.#names.clear();
 			this.#names.set(text, name);
 		}
-		return { name, ...config };
+		return name;
+	}
+
+	#config(statement: Statement): QueryConfig {
+		const { text, values, types = [] } = statement;
+		const name = this.#nameOf(statement);
+		const encoded = values.map((value, i) =>
+			Array.isArray(value) ? binaryArray(types[i] ?? "text", value) : value,
+		);
+		return { ...(name === undefined ? {} : { name }), text, values: encoded };
 	}
 }
 
