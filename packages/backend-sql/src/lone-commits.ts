@@ -67,6 +67,8 @@ export class LoneCommits {
 	readonly #run: (statement: Statement) => void;
 	readonly #heads = new KnownHeads();
 	readonly #statements: ReturnType<typeof prepareAll>;
+	/** What the last commit was made of: V8 forgets a shape with the last object that has it, and all that it compiled for that. */
+	readonly #lasting: unknown[] = [];
 
 	/**
 	 * The tables must be there.
@@ -148,6 +150,7 @@ export class LoneCommits {
 		if (remembers) this.#writeWriter(row.id, batch, answer, memory === undefined ? now : undefined);
 		this.#writeScope(row, after);
 		commit.run([]);
+		this.#lasting[0] = { batch, state, records };
 		this.#heads.keep(batch.scope, row.head, after.head, difference);
 		this.#known.keep(remembers ? knownScope(after, batch, answer, memory) : { ...found, row: after });
 		return { batch, answer, records, ended };
