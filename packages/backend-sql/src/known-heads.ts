@@ -20,6 +20,8 @@ interface Known {
  */
 export class KnownHeads {
 	readonly #scopes = new Map<ScopeId, Known>();
+	/** The scope that was written last. */
+	#newest: ScopeId | undefined;
 	#count = 0;
 
 	/** The entries that are known of a scope with this head. */
@@ -59,18 +61,15 @@ export class KnownHeads {
 
 	/** Notes what a commit did to a scope that had the head `before`. */
 	keep(scope: ScopeId, before: number, head: number, { put, extended, deleted }: Difference): void {
-		let known = this.#scopes.get(scope);
-		const sure = known?.head === before;
-		if (known === undefined || !sure) {
-			this.#forget(scope);
-			known = { head, sure, entries: new Map() };
-		} else {
-			// Those that were written last are last.
-			this.#scopes.delete(scope);
-			this.#count -= known.entries.size;
-			known.head = head;
-			known.sure = true;
-		}
+		const found = this.#scopes.get(scope);
+		const sure = found?.head === before;
+		// Those that were written last are last; who writes one scope again and again need not move it there.
+		if (!sure || scope !== this.#newest) this.#forget(scope);
+		else this.#count -= found.entries.size;
+		const known: Known = sure ? found : { head, sure, entries: new Map() };
+		known.head = head;
+		known.sure = sure;
+		this.#newest = scope;
 		for (const key of deleted) known.entries.set(key, null);
 		// Metadata may be large.
 		for (const entries of [put, extended])
@@ -79,6 +78,7 @@ export class KnownHeads {
 				else known.entries.delete(entry.key);
 		this.#scopes.set(scope, known);
 		this.#count += known.entries.size;
+		if (this.#count <= mostHeads) return;
 		for (const oldest of this.#scopes.keys()) {
 			if (this.#count <= mostHeads) break;
 			this.#forget(oldest);
