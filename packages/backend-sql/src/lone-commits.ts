@@ -67,8 +67,11 @@ export class LoneCommits {
 	readonly #run: (statement: Statement) => void;
 	readonly #heads = new KnownHeads();
 	readonly #statements: ReturnType<typeof prepareAll>;
-	/** What the last commit was made of: V8 forgets a shape with the last object that has it, and all that it compiled for that. */
-	readonly #lasting: unknown[] = [];
+	/**
+	 * What the last commit was made of, and a turn such as brings one: V8 forgets a shape with the last object that has it, and all that it compiled
+	 * for that.
+	 */
+	readonly #lasting: unknown[] = [undefined, setImmediate(() => {})];
 
 	/**
 	 * The tables must be there.
