@@ -55,7 +55,7 @@ export interface Engine {
 	readonly quote: string;
 	/** How a column of text is selected, so that it comes back as it was stored. */
 	text(column: string): string;
-	/** How the n-th value is written, counted from 1. */
+	/** How the n-th value is written, counted from 1: so that a prepared statement is planned once, whatever values it is given. */
 	placeholder(index: number): string;
 	/** What follows `values (…)`: rows that exist already get these columns; none: they stay. */
 	onConflict(keys: readonly string[], updated: readonly string[]): string;

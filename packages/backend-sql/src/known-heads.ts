@@ -29,6 +29,8 @@ export interface NamedHeads {
  */
 export class KnownHeads {
 	readonly #scopes = new Map<ScopeId, Known>();
+	/** The scope that was written last. */
+	#newest: ScopeId | undefined;
 	#count = 0;
 
 	/** The entries that are known of a scope with this head. */
@@ -73,18 +75,16 @@ export class KnownHeads {
 
 	/** Notes what a commit did to a scope that had the head `before`. */
 	keep(scope: ScopeId, before: number, head: number, { put, extended, deleted }: Difference): void {
-		let known = this.#scopes.get(scope);
-		if (known === undefined || known.head !== before) {
-			this.#forget(scope);
-			// A new one is as empty as it was left.
-			known = { head, sure: before === 0, grows: false, entries: new Map() };
-		} else {
-			// Those that were written last are last.
-			this.#scopes.delete(scope);
-			this.#count -= known.entries.size;
-			known.head = head;
-			known.sure = true;
-		}
+		const found = this.#scopes.get(scope);
+		const left = found?.head === before;
+		// Those that were written last are last; who writes one scope again and again need not move it there.
+		if (!left || scope !== this.#newest) this.#forget(scope);
+		else this.#count -= found.entries.size;
+		const known: Known = left ? found : { head, sure: false, grows: false, entries: new Map() };
+		known.head = head;
+		// A new one is as empty as it was left.
+		known.sure = left || before === 0;
+		this.#newest = scope;
 		for (const { key, createdRevision } of put)
 			if (known.entries.get(key) === undefined) known.grows = createdRevision > before;
 		for (const key of deleted) known.entries.set(key, null);
@@ -95,6 +95,7 @@ export class KnownHeads {
 				else known.entries.delete(entry.key);
 		this.#scopes.set(scope, known);
 		this.#count += known.entries.size;
+		if (this.#count <= mostHeads) return;
 		for (const oldest of this.#scopes.keys()) {
 			if (this.#count <= mostHeads) break;
 			this.#forget(oldest);

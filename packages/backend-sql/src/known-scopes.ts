@@ -16,6 +16,8 @@ export class KnownScopes {
 	readonly #scopes = new Map<ScopeId, KnownScope>();
 	readonly #most: number;
 	#version: number | undefined;
+	/** The scope that was written last. */
+	#newest: ScopeId | undefined;
 
 	/** @param most - of how many scopes at most, those that were written last. */
 	constructor(most = 1000) {
@@ -34,15 +36,16 @@ export class KnownScopes {
 
 	/** Keeps what a transaction left, once it is committed. */
 	keep(known: KnownScope): void {
-		const { scope } = known.row;
-		this.#scopes.delete(scope);
+		const { scope, seal } = known.row;
+		// Those that were written last are last; who writes one scope again and again need not move it there.
+		if (scope !== this.#newest || seal !== undefined) this.#scopes.delete(scope);
 		// Its note may be large.
-		if (known.row.seal !== undefined) return;
-		if (this.#scopes.size >= this.#most) {
-			const [oldest] = this.#scopes.keys();
-			if (oldest !== undefined) this.#scopes.delete(oldest);
-		}
+		if (seal !== undefined) return;
+		this.#newest = scope;
 		this.#scopes.set(scope, known);
+		if (this.#scopes.size <= this.#most) return;
+		const [oldest] = this.#scopes.keys();
+		if (oldest !== undefined) this.#scopes.delete(oldest);
 	}
 
 	/** Forgets all: something else was written, or a transaction failed. */

@@ -67,6 +67,11 @@ export class LoneCommits {
 	readonly #run: (statement: Statement) => void;
 	readonly #heads = new KnownHeads();
 	readonly #statements: ReturnType<typeof prepareAll>;
+	/**
+	 * What the last commit was made of, and a turn such as brings one: V8 forgets a shape with the last object that has it, and all that it compiled
+	 * for that.
+	 */
+	readonly #lasting: unknown[] = [undefined, setImmediate(() => {})];
 
 	/**
 	 * The tables must be there.
@@ -148,6 +153,7 @@ export class LoneCommits {
 		if (remembers) this.#writeWriter(row.id, batch, answer, memory === undefined ? now : undefined);
 		this.#writeScope(row, after);
 		commit.run([]);
+		this.#lasting[0] = { batch, state, records };
 		this.#heads.keep(batch.scope, row.head, after.head, difference);
 		this.#known.keep(remembers ? knownScope(after, batch, answer, memory) : { ...found, row: after });
 		return { batch, answer, records, ended };

@@ -73,8 +73,7 @@ export function* readEntries(
 	clockOffset: number,
 ): Steps<readonly ReadAnswer[]> {
 	const [first] = asks;
-	// SQLite plans a statement anew each time it runs that joins by a parameter: there the pair is a table.
-	if (asks.length === 1 && first?.keys.length === 1 && language.engine.name !== "sqlite")
+	if (asks.length === 1 && first?.keys.length === 1)
 		return [yield* readEntry(language, first.scope, first.keys[0] as string, clockOffset)];
 	const pairs: [string, string][] = [];
 	for (const { scope, keys } of asks)

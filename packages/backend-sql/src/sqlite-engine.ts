@@ -63,7 +63,8 @@ export const sqliteEngine: Engine = {
 	quote: '"',
 	text: (column) => column,
 	lookUp: (join, table, name, condition) => `${join} {${table}} ${name} on ${condition}`,
-	placeholder: () => "?",
+	// A bare parameter in a limit or a join has SQLite plan the statement anew each time another value is bound: as an expression it has not.
+	placeholder: () => "+?",
 	onConflict: (keys, updated) =>
 		`on conflict (${keys.map((key) => `"${key}"`).join(", ")}) do ${
 			updated.length === 0

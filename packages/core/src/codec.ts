@@ -54,8 +54,15 @@ function pack(value: unknown): unknown {
 		const tag = (value as Uint8Array)[Symbol.toStringTag];
 		return tagged(tag, toBase64(new Uint8Array(buffer, byteOffset, byteLength)));
 	}
-	const packed: Record<string, unknown> = {};
-	for (const name of Object.keys(value)) define(packed, name, pack((value as Record<string, unknown>)[name]));
+	let packed = value as Record<string, unknown>;
+	for (const name of Object.keys(value)) {
+		const member = packed[name];
+		const other = pack(member);
+		if (other === member) continue;
+		// What is plain JSON all through, as most is, needs no copy.
+		if (packed === value) packed = { ...value };
+		define(packed, name, other);
+	}
 	return Object.hasOwn(packed, "$") ? tagged("object", packed) : packed;
 }
 
