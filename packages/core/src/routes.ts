@@ -6,6 +6,16 @@ interface Route<T> {
 	readonly target: T;
 }
 
+interface Visit<T, A> {
+	readonly key: string;
+	readonly about: A;
+	readonly visitor: (target: T, about: A) => void;
+}
+
+function visitOne<T, A>(this: Visit<T, A>, { matches, target }: Route<T>): void {
+	if (matches(this.key)) this.visitor(target, this.about);
+}
+
 /** Maps patterns to targets, by the longest prefix that every match of a pattern begins with: of an exact key that is itself. */
 export class Routes<T> {
 	readonly #under = new Map<string, Set<Route<T>>>();
@@ -22,11 +32,11 @@ export class Routes<T> {
 
 	/** Visits every target whose pattern matches an encoded key, with what the visit is about: so that a visitor needs no closure. */
 	visit<A>(key: string, about: A, visitor: (target: T, about: A) => void): void {
+		const visit = { key, about, visitor };
 		// The key, then what stands before its last segment, and so on to "".
 		for (let end = key.length; ; end = end > 1 ? key.lastIndexOf("/", end - 2) + 1 : 0) {
-			const routes = this.#under.get(key.slice(0, end));
-			if (routes !== undefined)
-				for (const { matches, target } of routes) if (matches(key)) visitor(target, about);
+			// Not a loop: a Set's iterator makes an object for each step.
+			this.#under.get(key.slice(0, end))?.forEach(visitOne, visit);
 			if (end === 0) return;
 		}
 	}
