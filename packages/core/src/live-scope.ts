@@ -429,13 +429,12 @@ export class LiveScope implements Scope<any, any> {
 
 	#list(listed: Listed, options: Patience): AsyncGenerator<Entry, void> {
 		this.#keepSession();
-		const read = this.#parts.reader.read.bind(this.#parts.reader, this.#scope);
-		return listEntries({ store: this.#parts.store, scope: this.#scope, read }, listed, options);
+		return listEntries(this.#parts.store, this.#scope, listed, options);
 	}
 
 	async #under(under: string, options: Patience): Promise<Entry[]> {
 		const found: Entry[] = [];
-		const everything = { exact: undefined, span: spanUnder(under), matches: () => true };
+		const everything = { span: spanUnder(under), matches: () => true };
 		for await (const entry of this.#list(everything, options)) found.push(entry);
 		return found;
 	}
