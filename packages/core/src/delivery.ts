@@ -3,7 +3,6 @@ import type { Change, Entry, LogRecord, Soon } from "./backend.js";
 import { begin } from "./beginning.js";
 import type { Cancel } from "./clock.js";
 import type { Feed } from "./feed.js";
-import { decodeKey } from "./key.js";
 import type { Pattern } from "./pattern.js";
 import type { Reading } from "./reading.js";
 import { resumes } from "./resume.js";
@@ -264,6 +263,6 @@ export class Delivery implements Subscription {
 
 	#failed(error: unknown, message = "a listener failed, see cause"): void {
 		const { store, feed } = this.#parts;
-		store.report(error, message, feed.scope, this.pattern.segments.map(decodeKey).join("/"));
+		store.report(error, message, feed.scope, this.pattern.text);
 	}
 }

@@ -1,4 +1,4 @@
-/** Who wants to hear of a key: an index of patterns whose look-up does not grow with the patterns on other keys. */
+/** Who wants to hear of a key: an index of patterns, in which those that begin otherwise than the key cost its look-up nothing. */
 import type { Pattern } from "./pattern.js";
 
 interface Route<T> {
