@@ -97,10 +97,7 @@ export class MemoryScope extends ScopeEntries implements Journal {
 			this.#push(this.#events, row, origin, revision, time, bytes);
 		this.trim(time);
 		if (this.watchers !== undefined)
-			this.#told = added(
-				this.#told,
-				record ?? new BareRecord(this.head, origin, revision, time, written),
-			);
+			this.#told = added(this.#told, record ?? new BareRecord(this.head, origin, revision, time, written));
 	}
 
 	ended(): void {
