@@ -1,12 +1,5 @@
 /** A scope held in memory: the reducer works on it, and what it did is then written. */
-import {
-	type Commit,
-	type Entry,
-	follows,
-	type LogRecord,
-	MemoryScope,
-	type MemoryUse,
-} from "@holdfast/core";
+import { type Entry, follows, type LogRecord, ScopeEntries } from "@holdfast/core";
 import type { ScopeRow, Touched } from "./scope-row.js";
 import { Unwritten } from "./unwritten.js";
 
@@ -18,16 +11,8 @@ export interface Difference {
 	readonly touched: readonly Touched[];
 }
 
-// The browser says itself when there is no room.
-const unbounded = (): MemoryUse => ({
-	maxEntries: Number.POSITIVE_INFINITY,
-	maxBytes: Number.POSITIVE_INFINITY,
-	entries: 0,
-	bytes: 0,
-});
-
-/** A scope in memory, see {@link MemoryScope}; its logs stay in the store. */
-export class CachedScope extends MemoryScope {
+/** A scope in memory, see {@link ScopeEntries}; its logs stay in the store, and the browser says itself when there is no room. */
+export class CachedScope extends ScopeEntries {
 	/** How many extended deadlines it knows of. */
 	touches = 0;
 	/** How many records its log ever had. */
@@ -39,18 +24,6 @@ export class CachedScope extends MemoryScope {
 	era: object | undefined;
 	#before = new Map<string, Entry | undefined>();
 	#cleared = false;
-
-	readonly #use: MemoryUse;
-
-	constructor(use: MemoryUse = unbounded()) {
-		super(use);
-		this.#use = use;
-	}
-
-	/** How many entries it has. */
-	get size(): number {
-		return this.#use.entries;
-	}
 
 	override put(entry: Entry): void {
 		this.#note(entry.key);
@@ -65,10 +38,6 @@ export class CachedScope extends MemoryScope {
 	override clear(): void {
 		super.clear();
 		this.#cleared = true;
-	}
-
-	override hasRoom(_commit: Commit): boolean {
-		return true;
 	}
 
 	/** Takes over what the row says. */

@@ -3,7 +3,6 @@ import type { Change, Entry, LogRecord, Soon } from "./backend.js";
 import { begin } from "./beginning.js";
 import type { Cancel } from "./clock.js";
 import type { Feed } from "./feed.js";
-import { decodeKey } from "./key.js";
 import type { Pattern } from "./pattern.js";
 import type { Reading } from "./reading.js";
 import { resumes } from "./resume.js";
@@ -119,6 +118,8 @@ export class Delivery implements Subscription {
 		const { own, throttle, queue } = this.#options;
 		if (!own && news.record.origin === this.#parts.store.origin) return;
 		if (throttle > 0 || this.#latest.size > 0) this.#keepLatest(news);
+		// Most wait for nobody: what is pushed to has room for seventeen.
+		else if (this.#queue.length === 0 && queue > 0) this.#queue = [news];
 		else if (this.#queue.push(news) > queue) this.#overflow();
 		if (throttle === 0) this.#wake();
 		else
@@ -262,6 +263,6 @@ export class Delivery implements Subscription {
 
 	#failed(error: unknown, message = "a listener failed, see cause"): void {
 		const { store, feed } = this.#parts;
-		store.report(error, message, feed.scope, this.pattern.segments.map(decodeKey).join("/"));
+		store.report(error, message, feed.scope, this.pattern.text);
 	}
 }

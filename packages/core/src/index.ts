@@ -42,7 +42,6 @@ export {
 export type * from "./lock.js";
 // Backends and layers.
 export { type MemoryOptions, memory } from "./memory.js";
-export { MemoryScope, type MemoryUse } from "./memory-scope.js";
 export type * from "./mirror.js";
 export { type NearCacheOptions, nearCache } from "./near-cache.js";
 export {
@@ -64,6 +63,7 @@ export {
 } from "./reducer.js";
 export { follows, resumes } from "./resume.js";
 export type * from "./scope.js";
+export { type EntriesUse, ScopeEntries } from "./scope-entries.js";
 export type { InputOf, OutputOf, StandardResult, StandardSchema } from "./standard-schema.js";
 export type {
 	AnySchema,

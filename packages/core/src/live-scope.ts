@@ -15,6 +15,7 @@ import type {
 import { type Committer, Lane } from "./committer.js";
 import { type Bounds, type Draft, Drafting } from "./drafting.js";
 import { type Duration, parseDuration, parseTtl } from "./duration.js";
+import { isHoldfastError } from "./error.js";
 import { Feed } from "./feed.js";
 import { Following } from "./following.js";
 import { decodeKey, encodeKey, parseScopeId, spanUnder } from "./key.js";
@@ -48,7 +49,7 @@ import type {
 } from "./scope.js";
 import { andThen, isLater } from "./soon.js";
 import type { StateRules } from "./state.js";
-import { type Patience, refusalError, type Store, scopeError } from "./store.js";
+import { type Patience, type Store, scopeError } from "./store.js";
 import type { SubscribeOptions, Subscription } from "./subscription.js";
 
 /** What a scope works with: the parts of its manager, and what holds for its kind. */
@@ -71,8 +72,8 @@ type Decide = (key: string, entry: Entry | null) => Soon<Mutation | undefined>;
 interface Swapped {
 	/** What was there. */
 	readonly entry: Entry | null;
+	/** What was written in its place. */
 	readonly put?: Put;
-	readonly outcome?: CommitOutcome;
 }
 
 /** How often a conflict is tried again before it is told. */
@@ -241,33 +242,26 @@ export class LiveScope implements Scope<any, any> {
 	// biome-ignore lint/suspicious/noExplicitAny: a number, or a result where bounds are given
 	async increment(key: string, by = 1, options: IncrementOptions = none): Promise<any> {
 		const encoded = this.#known(key);
-		const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY, ttl } = options;
 		const start = this.#reading.rule(encoded).default ?? 0;
-		if (typeof start !== "number") throw refusalError(this.#scope, { why: "type", entry: null }, key);
-		const add = this.#drafting.add(encoded, by, options);
-		let value = start + by;
-		let ok = Number.isFinite(value) && value >= min && value <= max;
-		let outcome: CommitOutcome | undefined;
-		if (start === 0) {
-			const submitted = this.#submit(this.#drafting.draft([add], [], options), options);
-			outcome = isLater(submitted) ? await submitted : submitted;
-		} else {
-			// The store counts an absent key as 0; a default says otherwise, and only core knows it.
-			const fresh = (): Put | undefined => (ok ? this.#drafting.put(encoded, value, ttl) : undefined);
-			const swapped = await this.#swap(key, options, (_, entry) => (entry === null ? fresh() : add));
-			if (swapped.entry !== null) outcome = swapped.outcome;
-			else if (!ok) outcome = { ok: false, why: "bound", index: 0, entry: null };
+		const isBounded = (options.min ?? options.max) !== undefined;
+		try {
+			let value: unknown;
+			if (start === 0) {
+				const written = this.#write([this.#drafting.add(encoded, by, options)], [], options, key);
+				[value] = (isLater(written) ? await written : written).numbers;
+			} else {
+				// The store counts an absent key as 0; a default says otherwise, and only core knows it.
+				const add = (tx: OpenTransaction): Promise<unknown> => {
+					tx.increment(key, by, options);
+					return tx.get(key);
+				};
+				({ value } = await this.commit(add, options));
+			}
+			return isBounded ? { ok: true, value } : value;
+		} catch (error) {
+			if (!isBounded || !isHoldfastError(error, "out-of-bounds")) throw error;
+			return { ok: false, value: error.entry?.value.number ?? start };
 		}
-		if (outcome?.ok === true) {
-			value = outcome.numbers[0] as number;
-			ok = true;
-		} else if (outcome !== undefined) {
-			if (outcome.why !== "bound" || (options.min ?? options.max) === undefined)
-				throw this.#drafting.refusal(outcome, options, 0, key);
-			value = outcome.entry?.value.number ?? start;
-			ok = false;
-		}
-		return (options.min ?? options.max) === undefined ? value : { ok, value };
 	}
 
 	async touch(key: string, ttl: Duration, options: CallOptions = none): Promise<boolean> {
@@ -435,13 +429,12 @@ export class LiveScope implements Scope<any, any> {
 
 	#list(listed: Listed, options: Patience): AsyncGenerator<Entry, void> {
 		this.#keepSession();
-		const read = this.#parts.reader.read.bind(this.#parts.reader, this.#scope);
-		return listEntries({ store: this.#parts.store, scope: this.#scope, read }, listed, options);
+		return listEntries(this.#parts.store, this.#scope, listed, options);
 	}
 
 	async #under(under: string, options: Patience): Promise<Entry[]> {
 		const found: Entry[] = [];
-		const everything = { exact: undefined, span: spanUnder(under), matches: () => true };
+		const everything = { span: spanUnder(under), matches: () => true };
 		for await (const entry of this.#list(everything, options)) found.push(entry);
 		return found;
 	}
@@ -504,8 +497,7 @@ export class LiveScope implements Scope<any, any> {
 				options,
 			);
 			return andThen(submitted, (outcome): Soon<Swapped> => {
-				if (outcome.ok || outcome.why === "bound")
-					return mutation.op === "put" ? { entry, put: mutation, outcome } : { entry, outcome };
+				if (outcome.ok) return mutation.op === "put" ? { entry, put: mutation } : { entry };
 				return this.#again(attempt, outcome, 1, options, decodeKey(key)).then(() =>
 					this.#trySwap(key, outcome.entry, options, decide, deferrable, attempt + 1),
 				);

@@ -62,7 +62,7 @@ describe("a pattern", () => {
 	);
 
 	test("without a wildcard is one key, encoded", () => {
-		expect(compilePattern("a b")).toMatchObject({ exact: encodeKey("a b"), segments: [encodeKey("a b")] });
+		expect(compilePattern("a b")).toMatchObject({ exact: encodeKey("a b"), text: "a b" });
 		expect(compilePattern("a*").matches("a*")).toBe(true);
 		expect(compilePattern("a*").matches("ab")).toBe(false);
 	});

@@ -7,8 +7,8 @@ import { behindKey, check, encodeKey, encodeSegment, type KeySpan, reservedUnder
 export interface Pattern {
 	/** The key, where the pattern has no wildcard. */
 	readonly exact: string | undefined;
-	/** The encoded segments; `*` and `**` stand for themselves. */
-	readonly segments: readonly string[];
+	/** The pattern as the application wrote it. */
+	readonly text: string;
 	/** The longest literal prefix, whole segments: every match starts with it. */
 	readonly under: string;
 	/** The smallest span of keys that holds every match. */
@@ -19,9 +19,9 @@ export interface Pattern {
 const isWildcard = (part: string): boolean => part === "*" || part === "**";
 
 /** The pattern that matches one encoded key. */
-const exactPattern = (key: string): Pattern => ({
+const exactPattern = (text: string, key: string): Pattern => ({
 	exact: key,
-	segments: key.split("/"),
+	text,
 	under: key,
 	span: { from: key, to: behindKey(key) },
 	matches: (candidate) => candidate === key,
@@ -35,7 +35,7 @@ const exactPattern = (key: string): Pattern => ({
 export function compilePattern(pattern: string): Pattern {
 	const parts = typeof pattern === "string" ? pattern.split("/") : [];
 	const first = parts.findIndex(isWildcard);
-	if (first < 0) return exactPattern(encodeKey(pattern));
+	if (first < 0) return exactPattern(pattern, encodeKey(pattern));
 	check(pattern, "pattern");
 	if (parts.slice(0, -1).includes("**"))
 		throw new HoldfastError("invalid-pattern", "** must come last", { key: pattern });
@@ -49,7 +49,7 @@ export function compilePattern(pattern: string): Pattern {
 	const matcher = new RegExp(`^(?!${reservedUnder})${expressions.join("/")}${isSubtree ? "" : "$"}`);
 	return {
 		exact: undefined,
-		segments,
+		text: pattern,
 		under,
 		span: spanUnder(under),
 		matches: (key) => matcher.test(key),

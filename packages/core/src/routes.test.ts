@@ -4,14 +4,20 @@ import { encodeKey, reservedKey } from "./key.js";
 import { compilePattern } from "./pattern.js";
 import { Routes } from "./routes.js";
 
-const segment = fc.constantFrom("a", "b", "c d");
-const key = fc.array(segment, { minLength: 1, maxLength: 4 }).map((parts) => encodeKey(parts.join("/")));
+const segment = fc.constantFrom("a", "b", "c d", "");
+const key = fc
+	.array(segment, { minLength: 1, maxLength: 4 })
+	.map((parts) => parts.join("/"))
+	.filter((key) => key !== "")
+	.map(encodeKey);
 const pattern = fc
 	.tuple(
 		fc.array(fc.oneof(segment, fc.constant("*")), { maxLength: 3 }),
 		fc.oneof(segment, fc.constantFrom("*", "**")),
 	)
-	.map(([parts, last]) => compilePattern([...parts, last].join("/")));
+	.map(([parts, last]) => [...parts, last].join("/"))
+	.filter((pattern) => pattern !== "")
+	.map(compilePattern);
 
 function visited<T>(routes: Routes<T>, key: string): T[] {
 	const targets: T[] = [];

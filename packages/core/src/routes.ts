@@ -1,67 +1,43 @@
-/** Who wants to hear of a key: an index of patterns whose look-up does not grow with the patterns on other keys. */
-import { isUnder } from "./key.js";
+/** Who wants to hear of a key: an index of patterns, in which those that begin otherwise than the key cost its look-up nothing. */
 import type { Pattern } from "./pattern.js";
 
-class Node<T> {
-	readonly children = new Map<string, Node<T>>();
-	readonly here = new Set<T>();
+interface Route<T> {
+	readonly matches: Pattern["matches"];
+	readonly target: T;
 }
 
-function visitBelow<T, A>(
-	{ children, here }: Node<T>,
-	segments: readonly string[],
-	depth: number,
-	about: A,
-	visitor: (target: T, about: A) => void,
-): void {
-	if (depth === segments.length) {
-		for (const target of here) visitor(target, about);
-		return;
-	}
-	for (const target of children.get("**")?.here ?? []) visitor(target, about);
-	for (const name of [segments[depth] as string, "*"]) {
-		const child = children.get(name);
-		if (child !== undefined) visitBelow(child, segments, depth + 1, about, visitor);
-	}
+interface Visit<T, A> {
+	readonly key: string;
+	readonly about: A;
+	readonly visitor: (target: T, about: A) => void;
 }
 
-/** Maps patterns to targets: exact keys by hash, the others in a trie of segments. */
+function visitOne<T, A>(this: Visit<T, A>, { matches, target }: Route<T>): void {
+	if (matches(this.key)) this.visitor(target, this.about);
+}
+
+/** Maps patterns to targets, by the longest prefix that every match of a pattern begins with: of an exact key that is itself. */
 export class Routes<T> {
-	readonly #exact = new Map<string, Set<T>>();
-	readonly #root = new Node<T>();
+	readonly #under = new Map<string, Set<Route<T>>>();
 
 	/** Adds a target under a pattern and answers what removes it again. */
-	add({ exact, segments }: Pattern, target: T): () => void {
-		if (exact !== undefined) {
-			const targets = this.#exact.get(exact) ?? new Set();
-			this.#exact.set(exact, targets.add(target));
-			return () => {
-				if (targets.delete(target) && targets.size === 0) this.#exact.delete(exact);
-			};
-		}
-		const path = [this.#root];
-		for (const segment of segments) {
-			const { children } = path.at(-1) as Node<T>;
-			const child = children.get(segment) ?? new Node<T>();
-			children.set(segment, child);
-			path.push(child);
-		}
-		(path.at(-1) as Node<T>).here.add(target);
+	add({ under, matches }: Pattern, target: T): () => void {
+		const route = { matches, target };
+		const routes = this.#under.get(under) ?? new Set();
+		this.#under.set(under, routes.add(route));
 		return () => {
-			if (!(path.at(-1) as Node<T>).here.delete(target)) return;
-			for (let i = segments.length; i > 0; i--) {
-				const node = path[i] as Node<T>;
-				if (node.here.size > 0 || node.children.size > 0) break;
-				(path[i - 1] as Node<T>).children.delete(segments[i - 1] as string);
-			}
+			if (routes.delete(route) && routes.size === 0) this.#under.delete(under);
 		};
 	}
 
 	/** Visits every target whose pattern matches an encoded key, with what the visit is about: so that a visitor needs no closure. */
 	visit<A>(key: string, about: A, visitor: (target: T, about: A) => void): void {
-		const exact = this.#exact.get(key);
-		if (exact !== undefined) for (const target of exact) visitor(target, about);
-		if (this.#root.children.size > 0 && isUnder(key, ""))
-			visitBelow(this.#root, key.split("/"), 0, about, visitor);
+		const visit = { key, about, visitor };
+		// The key, then what stands before its last segment, and so on to "".
+		for (let end = key.length; ; end = end > 1 ? key.lastIndexOf("/", end - 2) + 1 : 0) {
+			// Not a loop: a Set's iterator makes an object for each step.
+			this.#under.get(key.slice(0, end))?.forEach(visitOne, visit);
+			if (end === 0) return;
+		}
 	}
 }
