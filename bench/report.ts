@@ -53,16 +53,23 @@ const suffixes: Record<Row["unit"], string> = {
 	"cpu %": " %",
 };
 
-/** A row of the table; `✗` where it stays under its bar. */
-export function print({ case: name, unit, ops, peer, peerOps, ratio, bar, sync }: Row): string {
-	const missed = bar !== undefined && (unit === "ops/s" ? ratio < bar : ratio > bar) ? " ✗" : "";
+/** Our figure and the peer's, with their unit. */
+export function figures({ unit, ops, peerOps }: Row): [string, string] {
 	const figure = unit === "ms" || unit === "cpu %" ? fraction : whole;
-	const suffix = suffixes[unit];
+	const written = (value: number): string => `${figure.format(value)}${suffixes[unit]}`;
+	return [written(ops), written(peerOps)];
+}
+
+/** A row of the table; `✗` where it stays under its bar. */
+export function print(row: Row): string {
+	const { case: name, unit, peer, ratio, bar, sync } = row;
+	const missed = bar !== undefined && (unit === "ops/s" ? ratio < bar : ratio > bar) ? " ✗" : "";
+	const [ours, theirs] = figures(row);
 	return `${line(
 		name,
-		`${figure.format(ops)}${suffix}`,
+		ours,
 		sync ? `${peer} (sync)` : peer,
-		`${figure.format(peerOps)}${suffix}`,
+		theirs,
 		ratio < 0.1 ? ratio.toPrecision(1) : ratio.toFixed(2),
 		bar?.toFixed(1) ?? "",
 	)}${missed}`;

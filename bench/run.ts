@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
 import { join } from "node:path";
+import { writeComparison } from "./comparison.ts";
 
 const suites = globSync("*.bench.ts", { cwd: import.meta.dirname })
 	.map((file) => file.replace(/\.bench\.ts$/, ""))
@@ -18,3 +19,5 @@ for (const suite of named.length > 0 ? named : suites) {
 	const args = ["--expose-gc", join(import.meta.dirname, `${suite}.bench.ts`)];
 	if (spawnSync(process.execPath, args, { stdio: "inherit" }).status !== 0) process.exitCode = 1;
 }
+
+writeComparison();

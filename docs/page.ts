@@ -10,14 +10,17 @@ export class Page {
 	readonly text: string;
 	/** All blocks of ```ts and ```tsx in order, as one module: a later block goes on where an earlier one ended. */
 	readonly module: string;
-	/** How the module's file ends. */
+	/** Blocks of ```ts check and ```tsx check, each a module of its own, which is compiled and not run: it needs a server, or a page. */
+	readonly checked: readonly string[];
+	/** How the modules' files end. */
 	readonly extension: "ts" | "tsx";
 
 	constructor(path: string) {
 		this.path = path;
 		this.text = readFileSync(join(root, path), "utf8");
 		this.module = examplesOf(this.text);
-		this.extension = /^```tsx$/m.test(this.text) ? "tsx" : "ts";
+		this.checked = checkedOf(this.text);
+		this.extension = /^```tsx/m.test(this.text) ? "tsx" : "ts";
 	}
 
 	/** What the examples say that they print: their `// prints: …` comments, in order. */
@@ -65,4 +68,20 @@ function examplesOf(text: string): string {
 			return "";
 		})
 		.join("\n");
+}
+
+/** The blocks that are only compiled: each with the imports of those before it, at the line where it stands. */
+function checkedOf(text: string): string[] {
+	const lines = text.split("\n");
+	const checked: string[] = [];
+	const imports: string[] = [];
+	for (const [at, line] of lines.entries()) {
+		if (!/^```tsx? check$/.test(line)) continue;
+		const body = lines.slice(at + 1, lines.indexOf("```", at));
+		const known = imports.filter((each) => !body.includes(each)).join(" ");
+		// In front of the first line, so that an error's line is the page's.
+		checked.push([known, ...Array<string>(at).fill(""), ...body, "export {};"].join("\n"));
+		imports.push(...body.filter((each) => /^import .* from ".*";$/.test(each)));
+	}
+	return checked;
 }

@@ -19,7 +19,7 @@ const root = join(import.meta.dirname, "..");
 const pages = [
 	"README.md",
 	"ARCHITECTURE.md",
-	"packages/core/README.md",
+	...["core", "backend-redis", "backend-sql", "backend-browser"].map((name) => `packages/${name}/README.md`),
 	...readdirSync(import.meta.dirname).map((name) => `docs/${name}`),
 ]
 	.filter((path) => path.endsWith(".md"))
@@ -33,11 +33,24 @@ const folder = mkdtempSync(join(root, ".tmp/pages-"));
 const moduleOf = ({ path, extension }: Page): string =>
 	join(folder, path.replaceAll("/", "-").replace(/md$/, extension));
 for (const page of withExamples) writeFileSync(moduleOf(page), page.module);
+for (const { path, checked, extension } of pages)
+	for (const [i, module] of checked.entries())
+		writeFileSync(join(folder, `${path.replaceAll("/", "-").replace(/md$/, `${i}.${extension}`)}`), module);
+const { compilerOptions } = JSON.parse(readFileSync(join(root, "tsconfig.base.json"), "utf8"));
+const paths = {
+	...Object.fromEntries(
+		Object.entries<string[]>(compilerOptions.paths).map(([name, [path = ""]]) => [name, [join(root, path)]]),
+	),
+	// What a user installs beside a backend is found from its package alone.
+	ioredis: [join(root, "packages/backend-redis/node_modules/ioredis")],
+	kysely: [join(root, "packages/backend-sql/node_modules/kysely")],
+};
 writeFileSync(
 	join(folder, "tsconfig.json"),
 	JSON.stringify({
 		extends: "../../tsconfig.base.json",
-		compilerOptions: { jsx: "react-jsx" },
+		// What a block that is only compiled declares, it need not use.
+		compilerOptions: { jsx: "react-jsx", noUnusedLocals: false, paths },
 		include: ["*.ts", "*.tsx"],
 	}),
 );
@@ -54,11 +67,17 @@ describe("the examples", () => {
 			encoding: "utf8",
 		});
 		complaints = `${stdout}${stderr}`.split("\n").filter((line) => line !== "");
-	}, 120_000);
+	}, 300_000);
 
 	test("are there to be checked", () => {
 		expect(withExamples.map(({ path }) => path)).toContain("README.md");
 		expect(withExamples.length).toBeGreaterThan(1);
+	});
+
+	test("are all compiled, also where they can't be run", () => {
+		const uncompiled = pages.filter(({ text }) => /^```(js|jsx|typescript|javascript)\b/m.test(text));
+		expect(uncompiled.map(({ path }) => path)).toEqual([]);
+		expect(pages.flatMap(({ checked }) => checked).length).toBeGreaterThan(5);
 	});
 
 	test("type-check", () => expect(complaints).toEqual([]));

@@ -6,6 +6,7 @@ const entries = {
 	index: "src/index.ts",
 	"server/index": "src/server/index.ts",
 	"wire/index": "src/wire/index.ts",
+	"testing/app": "src/testing/app.ts",
 };
 
 export default defineConfig([

@@ -88,6 +88,7 @@ try {
 			"import.mjs",
 			"require.cjs",
 			"both.mjs",
+			"app-testing.mjs",
 			"testing.mjs",
 			"testing.cjs",
 			"redis.mjs",

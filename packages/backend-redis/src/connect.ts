@@ -1,7 +1,7 @@
 /** Makes the connections that are the backend's own, and ends them. */
 import { type RedisOptions as ClientOptions, Cluster, type ClusterNode, Redis } from "ioredis";
 import { isReplica } from "./failure.js";
-import { type Client, isCluster } from "./servers.js";
+import { type Client, hearFailures, isCluster } from "./servers.js";
 
 const pauseBefore = (attempt: number): number =>
 	Math.min(1000, 25 * 2 ** Math.min(attempt, 6)) * (0.5 + Math.random() / 2);
@@ -22,12 +22,6 @@ const ours = (answerWithin: number) =>
 
 const alone = { enableOfflineQueue: false, retryStrategy: pauseBefore } satisfies ClientOptions;
 
-// Without a listener an error would be printed; each call says for itself what failed.
-const quiet = <C extends Client>(client: C): C => {
-	client.on("error", () => {});
-	return client;
-};
-
 /** A connection to a URL, or to what the options say: a host, Sentinels. */
 export const connect = (
 	url: string | undefined,
@@ -35,7 +29,7 @@ export const connect = (
 	answerWithin: number,
 ): Redis => {
 	const all = { ...ours(answerWithin), ...alone, ...options, replyMapping: "legacy" } as const;
-	return quiet(url === undefined ? new Redis(all) : new Redis(url, all));
+	return hearFailures(url === undefined ? new Redis(all) : new Redis(url, all));
 };
 
 /** The connections to a cluster that these nodes are of. */
@@ -56,7 +50,7 @@ export const connectCluster = (
 		slotsRefreshInterval: 10_000,
 		redisOptions,
 	});
-	return quiet(cluster);
+	return hearFailures(cluster);
 };
 
 /** What the first node's URL says of all nodes, those too that are yet to be found. */
@@ -72,11 +66,13 @@ function sharedOf([first]: readonly ClusterNode[]): ClientOptions {
 
 /** A further connection to where a client goes. */
 export const connectLike = (client: Redis, answerWithin: number): Redis =>
-	quiet(client.duplicate({ ...ours(answerWithin), ...alone, lazyConnect: false, replyMapping: "legacy" }));
+	hearFailures(
+		client.duplicate({ ...ours(answerWithin), ...alone, lazyConnect: false, replyMapping: "legacy" }),
+	);
 
 /** A further connection to a cluster's server, which ends when it breaks: another server may have taken over. */
 export const connectOnceLike = (node: Redis, answerWithin: number): Redis =>
-	quiet(
+	hearFailures(
 		node.duplicate({
 			...ours(answerWithin),
 			enableOfflineQueue: false,

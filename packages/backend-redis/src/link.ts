@@ -176,9 +176,10 @@ export class Link {
 
 	#reason({ refusal }: Call): string {
 		const { connectWithin } = this.#limits;
-		return refusal === undefined
-			? `Redis is out of reach: no connection within ${connectWithin} ms`
-			: `Redis refused for ${connectWithin} ms: ${refusal.message}`;
+		if (refusal !== undefined) return `Redis refused for ${connectWithin} ms: ${refusal.message}`;
+		const { failure } = this.#servers;
+		const why = failure === undefined ? "" : ` (${failure})`;
+		return `Redis is out of reach: no connection within ${connectWithin} ms${why}`;
 	}
 
 	/** One timer for all calls, which stand in the order in which their time ends: one each costs more than the rest of a call. */

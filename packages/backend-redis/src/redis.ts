@@ -78,7 +78,7 @@ const scriptsOfCluster = {
 /**
  * Redis 6.2 or newer as a backend: one server, a primary behind Sentinels, or a cluster.
  *
- * @throws HoldfastError `invalid-argument` for a malformed duration or prefix, or for more than one way to the server.
+ * @throws HoldfastError `invalid-argument` for a malformed URL, duration or prefix, or for more than one way to the server, or none.
  *
  * @example
  * ```ts
@@ -87,8 +87,16 @@ const scriptsOfCluster = {
  * redis({ nodes: ["redis://node-1:6379", "redis://node-2:6379"] });
  * ```
  */
-export const redis = (url: string | RedisOptions, options: RedisOptions = {}): Backend =>
-	typeof url === "string" ? new RedisBackend(url, options) : new RedisBackend(undefined, url);
+export function redis(url: string | RedisOptions, options: RedisOptions = {}): Backend {
+	if (typeof url === "object") return new RedisBackend(undefined, url);
+	// ioredis takes anything else for a host's name, and nothing for this machine.
+	if (!/^rediss?:\/\/|^\//.test(url))
+		throw new HoldfastError(
+			"invalid-argument",
+			"the URL must begin with redis:// or rediss://, or be the path of a socket",
+		);
+	return new RedisBackend(url, options);
+}
 
 class RedisBackend implements Backend {
 	readonly name = "redis";

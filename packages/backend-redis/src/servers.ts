@@ -24,8 +24,23 @@ export interface Servers {
 	doubt(): void;
 	/** Whether no connection will come any more. */
 	readonly ended: boolean;
+	/** Why there is no connection, as far as known. */
+	readonly failure: string | undefined;
 	/** Lets go of the client; its connections stay. */
 	release(): void;
+}
+
+const failures = new WeakMap<Client, string>();
+
+/** Hears why a client's connections fail, so that calls can say it. Without a listener ioredis would print it. */
+export function hearFailures<C extends Client>(client: C): C {
+	client.on("ready", () => failures.delete(client));
+	client.on("error", (error: NodeJS.ErrnoException & { lastNodeError?: NodeJS.ErrnoException }) => {
+		const { message, code = "" } = error.lastNodeError ?? error;
+		// An error of several addresses has a code and no message.
+		failures.set(client, message || code);
+	});
+	return client;
 }
 
 /** The server's refusals while it fails over. */
@@ -41,6 +56,10 @@ export class OneServer implements Servers {
 
 	get ended(): boolean {
 		return this.#client.status === "end";
+	}
+
+	get failure(): string | undefined {
+		return failures.get(this.#client);
 	}
 
 	connectionTo(): Redis | undefined {
@@ -70,6 +89,10 @@ export class ClusterServers implements Servers {
 
 	get ended(): boolean {
 		return this.#cluster.status === "end";
+	}
+
+	get failure(): string | undefined {
+		return failures.get(this.#cluster);
 	}
 
 	connectionTo(key: string | undefined): Redis | undefined {

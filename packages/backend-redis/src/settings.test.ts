@@ -59,5 +59,7 @@ test("options that fit nothing are refused", () => {
 	const refused = expect.objectContaining({ code: "invalid-argument" });
 	expect(() => redis("redis://localhost", { prefix: "{app}" })).toThrow(refused);
 	expect(() => redis("redis://localhost", { nodes: ["redis://localhost"] })).toThrow(refused);
+	for (const url of ["localhost:6379", "http://localhost", "", undefined as never])
+		expect(() => redis(url)).toThrow(refused);
 	expect(() => redis({ sentinels: [{ port: 26379 }], nodes: ["redis://localhost"] })).toThrow(refused);
 });

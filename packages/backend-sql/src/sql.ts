@@ -24,7 +24,7 @@ export function sql(
 	where: string | SqlDatabaseOptions | SqlDialectOptions,
 	options: SqlOptions = {},
 ): Backend {
-	if (typeof where !== "string") {
+	if (typeof where === "object") {
 		const traits = { reach: "network", durable: true } as const;
 		return new SqlBackend("db" in where ? () => openDatabase(where) : dialectOpener(where), traits, where);
 	}

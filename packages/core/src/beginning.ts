@@ -31,7 +31,7 @@ export function begin({ store, scope, what, isOver, attempt }: Beginning): Promi
 	run();
 	// Who does not look at the promise hears of the failure by manager.on("error").
 	promise.catch((error: unknown) => {
-		if (!isOver()) store.report(error, `${what} could not start yet`, scope);
+		if (!isOver() && !store.closed) store.report(error, `${what} could not start yet`, scope);
 	});
 	return promise;
 }

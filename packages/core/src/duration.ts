@@ -36,8 +36,9 @@ export function parseDuration(duration: Duration, name = "duration"): number {
 }
 
 /** A ttl in milliseconds: a {@link parseDuration | duration} of more than nothing. */
-export function parseTtl(ttl: Duration): number {
-	const ms = parseDuration(ttl, "ttl");
+export function parseTtl(ttl: Duration, name = "ttl"): number {
+	const ms = parseDuration(ttl, name);
 	if (ms > 0) return ms;
-	throw new HoldfastError("invalid-argument", "ttl is 0: give more, or delete the key");
+	const out = name === "ttl" ? ", or delete the key" : "";
+	throw new HoldfastError("invalid-argument", `${name} is 0: give more${out}`);
 }

@@ -112,6 +112,11 @@ export class FieldRule {
 	constructor(field: AnyField | undefined) {
 		const options: FieldOptions<StandardSchema> = field !== undefined && isField(field) ? field.options : {};
 		this.schema = field !== undefined && isField(field) ? field.schema : field;
+		if (field !== undefined && this.schema?.["~standard"] === undefined)
+			throw new HoldfastError(
+				"invalid-argument",
+				"a field is no schema: give zod's, or another Standard Schema",
+			);
 		this.#migrations = options.migrations ?? [];
 		this.#given = options;
 		this.ttl = options.ttl === undefined ? undefined : parseTtl(options.ttl);

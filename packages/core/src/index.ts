@@ -80,6 +80,7 @@ export type {
 	PatternIn,
 	PayloadOf,
 	PayloadTo,
+	ShapeOf,
 	StateDefinition,
 	StateShape,
 	UntypedEvents,

@@ -103,11 +103,13 @@ export class LiveManager {
 	constructor(options: ManagerOptions) {
 		const { backend, namespace = "default", timeout = 5000, limits = {}, layers = [] } = options;
 		const { clock = systemClock, codec = jsonCodec, random = Math.random } = options;
+		if (typeof backend?.commit !== "function")
+			throw new HoldfastError("invalid-argument", "backend is none: give one, such as memory()");
 		this.#options = options;
 		this.#backend = backend;
 		const store = new Store(
 			layers.reduce((wrapped, layer) => layer(wrapped), backend),
-			{ clock, codec, random, timeout: parseTtl(timeout) },
+			{ clock, codec, random, timeout: parseTtl(timeout, "timeout") },
 			(error) => this.#report(error),
 			() => this.#signals.emit("health", this.health),
 		);
@@ -249,7 +251,7 @@ export class LiveManager {
 		const made = {
 			keep: { changes: retention(changes, 10_000, hour), events: retention(events, 100_000, 720 * hour) },
 			ttl: ttl === undefined ? null : parseTtl(ttl),
-			idle: idle === undefined ? undefined : parseTtl(idle),
+			idle: idle === undefined ? undefined : parseTtl(idle, "idle"),
 		};
 		this.#kinds.set(kind, made);
 		return made;

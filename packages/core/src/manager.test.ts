@@ -1,6 +1,7 @@
 import { describe, expect, vi } from "vitest";
 import { createStateManager, type ManagerOptions, type StateManager } from "./manager.js";
 import { memory } from "./memory.js";
+import { defineState } from "./state.js";
 import { around } from "./testing/around.js";
 import { chaos } from "./testing/chaos.js";
 import { test, untyped } from "./with-trial.js";
@@ -299,6 +300,34 @@ describe("close", () => {
 			await trial.advance(400);
 			expect(await trial.within("the close", closed)).toEqual({ unflushed: [] });
 		}
+	});
+});
+
+describe("options", () => {
+	test("that make no sense are refused at once, by name", () => {
+		const refusal = (options: object): string => {
+			try {
+				createStateManager(options as ManagerOptions);
+				return "made";
+			} catch (error) {
+				return `${(error as { code?: string }).code}: ${(error as Error).message}`;
+			}
+		};
+		const backend = memory();
+		expect(refusal({})).toMatch(/^invalid-argument: backend is none/);
+		expect(refusal({ backend: memory })).toMatch(/^invalid-argument: backend is none/);
+		expect(refusal({ backend: "memory" })).toMatch(/^invalid-argument: backend is none/);
+		expect(refusal({ backend, state: { shared: {} } })).toMatch(/^invalid-argument: state is no definition/);
+		expect(refusal({ backend, timeout: "5 s" })).toMatch(/^invalid-argument: timeout is "5 s"/);
+		expect(refusal({ backend, timeout: 0 })).toMatch(/^invalid-argument: timeout is 0/);
+		expect(refusal({ backend, scopes: { room: { idle: 0 } } })).toMatch(/^invalid-argument: idle is 0/);
+	});
+
+	test("a field that is no schema is refused by the first use of its kind of scope", () => {
+		const state = defineState({ shared: { a: {} } } as never);
+		expect(() => createStateManager({ backend: memory(), state }).shared).toThrow(
+			expect.objectContaining({ code: "invalid-argument" }),
+		);
 	});
 });
 

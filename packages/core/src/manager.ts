@@ -5,7 +5,7 @@ import type { Duration } from "./duration.js";
 import type { HoldfastError } from "./error.js";
 import { LiveManager } from "./live-manager.js";
 import type { Scope } from "./scope.js";
-import type { EventsOf, FieldsOf, StateDefinition, StateShape, UntypedState } from "./state.js";
+import type { EventsOf, FieldsOf, ShapeOf, StateDefinition, StateShape, UntypedState } from "./state.js";
 
 /** Wraps a backend: instrumentation, caches, retries. */
 export type Layer = (backend: Backend) => Backend;
@@ -97,8 +97,8 @@ export interface CloseResult {
 	readonly unflushed: readonly { readonly scope: string; readonly commits: number }[];
 }
 
-/** Access to all scopes of a store; made by {@link createStateManager}. */
-export interface StateManager<Shape extends StateShape = UntypedState> {
+/** Access to all scopes of a store, by the shape of their state; see {@link StateManager}. */
+export interface ManagerOf<Shape extends StateShape> {
 	/** The scope that all sessions share. */
 	readonly shared: Scope<FieldsOf<Shape, "shared">, EventsOf<Shape>>;
 	/** A user's own scope, isolated from every other's. */
@@ -123,6 +123,17 @@ export interface StateManager<Shape extends StateShape = UntypedState> {
 	close(options?: { readonly timeout?: Duration }): Promise<CloseResult>;
 	[Symbol.asyncDispose](): Promise<void>;
 }
+
+/**
+ * Access to all scopes of a store; made by {@link createStateManager}. Named by the state definition, or by its shape.
+ *
+ * @example
+ * ```ts
+ * type AppManager = StateManager<typeof state>;
+ * type UserScope = ReturnType<AppManager["user"]>;
+ * ```
+ */
+export type StateManager<D extends StateShape | StateDefinition = UntypedState> = ManagerOf<ShapeOf<D>>;
 
 /**
  * Makes a manager. Nothing connects before its first use.

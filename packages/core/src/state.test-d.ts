@@ -2,9 +2,10 @@
 import { expectTypeOf } from "vitest";
 import { z } from "zod";
 import { field } from "./field.js";
-import type { StateManager } from "./manager.js";
+import { createStateManager, type StateManager } from "./manager.js";
+import { memory } from "./memory.js";
 import type { StateEntry } from "./scope.js";
-import { defineState } from "./state.js";
+import { defineState, type StateShape } from "./state.js";
 
 const position = z.object({ quantity: z.number() });
 interface Position {
@@ -31,6 +32,24 @@ const state = defineState({
 
 declare const manager: StateManager<typeof state.shape>;
 declare const untyped: StateManager;
+
+// A manager's type is named by the definition, or by its shape, and is what createStateManager makes.
+const made: StateManager<typeof state> = createStateManager({ backend: memory(), state });
+const byShape: StateManager<typeof state.shape> = made;
+const byDefinition: StateManager<typeof state> = byShape;
+expectTypeOf(byDefinition.shared).toEqualTypeOf<StateManager<typeof state.shape>["shared"]>();
+expectTypeOf(createStateManager({ backend: memory() })).toEqualTypeOf<StateManager>();
+// @ts-expect-error: of another state
+export const other: StateManager<typeof state> = createStateManager({
+	backend: memory(),
+	state: defineState({ user: { theme: z.number() } }),
+});
+const kindNamedShape = defineState({ shape: { shape: z.string() } });
+declare const figures: StateManager<typeof kindNamedShape>;
+expectTypeOf(figures.scope("shape", "1").get("shape")).resolves.toEqualTypeOf<string | undefined>();
+export const drawn: typeof figures = createStateManager({ backend: memory(), state: kindNamedShape });
+const anyState = <S extends StateShape>(some: StateManager<S>): Promise<void> => some.ready();
+expectTypeOf(anyState(manager)).toEqualTypeOf<Promise<void>>();
 const { shared } = manager;
 
 // Reads: undefined only where there is no default.

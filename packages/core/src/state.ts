@@ -19,6 +19,10 @@ export interface StateDefinition<Shape extends StateShape = StateShape> {
 	readonly shape: Shape;
 }
 
+/** The shape of a state definition, or one itself. */
+export type ShapeOf<D extends StateShape | StateDefinition> =
+	D extends StateDefinition<infer Shape> ? Shape : D extends StateShape ? D : never;
+
 /** A schema of whatever: without a state definition nothing is checked. */
 // biome-ignore lint/suspicious/noExplicitAny: without a state definition values are any, as in JSON.parse
 export type AnySchema = StandardSchema<any, any>;
@@ -168,6 +172,8 @@ export class StateRules {
 	readonly #events: FieldRules;
 
 	constructor(state: StateDefinition | undefined) {
+		if (state !== undefined && state.shape === undefined)
+			throw new HoldfastError("invalid-argument", "state is no definition: make it with defineState({ … })");
 		this.#shape = state?.shape;
 		this.#events = new FieldRules(state === undefined ? undefined : (state.shape.events ?? {}));
 	}

@@ -7,6 +7,7 @@ import type {
 	Mirror,
 	PatternIn,
 	Scope,
+	ShapeOf,
 	StateDefinition,
 	StateShape,
 	UntypedState,
@@ -154,9 +155,6 @@ function useConnection(): { readonly online: boolean; readonly stale: boolean } 
 }
 
 const hooks = { useEntry, useEntries, useMirror, useUpdate, useScope, usePending, useConnection };
-
-/** The shape of a state definition. */
-export type ShapeOf<D> = D extends StateDefinition<infer S> ? S : never;
 
 /**
  * The hooks with the types of a state definition.

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 
+export type { ShapeOf } from "@holdfast/core";
 export { createHandover, type Handover } from "./handover.js";
 export {
 	createHooks,
@@ -11,7 +12,6 @@ export {
 	type Hooks,
 	type ReadHookOptions,
 	type ScopeOf,
-	type ShapeOf,
 	type Update,
 } from "./hooks.js";
 export {

@@ -34,7 +34,7 @@ export interface HoldfastProviderProps {
 	/** On a server: gathers what this rendering shows. */
 	readonly handover?: Handover;
 	/** In the page: the handover's text. Read at the first render. */
-	readonly initial?: string;
+	readonly initial?: string | undefined;
 	/** The manager's codec, if it has one of its own. */
 	readonly codec?: Codec;
 	readonly children?: ReactNode;

@@ -85,9 +85,9 @@ export class Bridge {
 			throw new HoldfastError("invalid-argument", "give authorize: nothing is granted without it");
 		this.#authorize = options.authorize;
 		this.#times = {
-			heartbeat: parseTtl(options.heartbeat ?? "20s"),
-			lifetime: parseTtl(options.lifetime ?? "15m"),
-			regrant: parseTtl(options.regrant ?? "1m"),
+			heartbeat: parseTtl(options.heartbeat ?? "20s", "heartbeat"),
+			lifetime: parseTtl(options.lifetime ?? "15m", "lifetime"),
+			regrant: parseTtl(options.regrant ?? "1m", "regrant"),
 		};
 		this.#limits = {
 			bodyBytes: count("bodyBytes", limits.bodyBytes, 5 * 2 ** 20),
@@ -96,8 +96,8 @@ export class Bridge {
 			streams: count("streams", limits.streams, 64),
 		};
 		const quota = new WriterQuota(count("writers", limits.writers, 64));
-		const lockTtl = parseTtl(limits.lockTtl ?? "1m");
-		const ttl = limits.ttl === undefined ? null : parseTtl(limits.ttl);
+		const lockTtl = parseTtl(limits.lockTtl ?? "1m", "limits.lockTtl");
+		const ttl = limits.ttl === undefined ? null : parseTtl(limits.ttl, "limits.ttl");
 		this.#origins = new Set(options.origins ?? []);
 		if (isManager(source)) {
 			if (namespace !== undefined)

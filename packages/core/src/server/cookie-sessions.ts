@@ -150,8 +150,8 @@ class LiveCookieSessions implements CookieSessions {
 		this.#cookie = new SignedCookie(name, typeof secret === "string" ? [secret] : (secret ?? []));
 		const site = sameSite === "strict" ? "Strict" : "Lax";
 		this.#attributes = `; Path=/; HttpOnly; SameSite=${site}${secure ? "; Secure" : ""}`;
-		this.#idle = parseTtl(options.idle ?? "1d");
-		this.#absolute = parseTtl(options.absolute ?? "30d");
+		this.#idle = parseTtl(options.idle ?? "1d", "idle");
+		this.#absolute = parseTtl(options.absolute ?? "30d", "absolute");
 		this.#origins = new Set(origins);
 		this.#sliding = new Sliding(parts.store.clock);
 	}
