@@ -198,7 +198,7 @@ export class OfflineCommits {
 
 	/** Whether a deferred write to a scope is yet to be sent, so that a later one would overtake it. */
 	#isWaiting(scope: ScopeId): boolean {
-		const first = this.#users.view?.writes.first(scope);
+		const [first] = this.#users.view?.writes.line(scope) ?? [];
 		return first !== undefined && first.refused === undefined;
 	}
 }

@@ -188,11 +188,13 @@ describe("tabs of one device", { timeout: 120_000 }, () => {
 		const tabs = [load(bank, device, options), load(bank, device, options)] as const;
 		for (const { manager } of tabs) await manager.shared.get("a");
 		await bank.server.stop();
-		await tabs[0].manager.user("ada").set("held", 1, deferred);
-		await tabs[0].manager.shared.set("a", 1, deferred);
+		// Too long to go in the same request.
+		const long = "a".repeat(600_000);
+		await tabs[0].manager.user("ada").set("held", long, deferred);
+		await tabs[0].manager.shared.set("a", long, deferred);
 		isFull = true;
 		await bank.server.run();
-		await eventually(async () => expect(await bank.manager.shared.get("a")).toBe(1));
+		await eventually(async () => expect(await bank.manager.shared.get("a")).toBe(long));
 		await eventually(() => expect(running).toBe(1));
 		// Both look again now and then: what the first one has begun is not begun anew.
 		const asked = bank.server.count("read");
@@ -204,6 +206,6 @@ describe("tabs of one device", { timeout: 120_000 }, () => {
 		open();
 		for (const tab of tabs) await sent(tab);
 		expect(most).toBe(1);
-		expect(await bank.history(bank.manager.user("ada"))).toEqual([["held", 1]]);
+		expect(await bank.history(bank.manager.user("ada"))).toEqual([["held", long]]);
 	});
 });

@@ -125,6 +125,14 @@ export class KnownScope {
 			this.#entries.set(key, entry);
 	}
 
+	/** What was written under a key is of an earlier revision than was thought. */
+	redate(key: string, guess: Cursor, revision: Cursor): void {
+		const known = this.#entries.get(key);
+		if (known?.revision !== guess) return;
+		const createdRevision = known.createdRevision === guess ? revision : known.createdRevision;
+		this.#entries.set(key, { ...known, revision, createdRevision });
+	}
+
 	/** Its log does not go on from there: what is known of it says nothing any more. */
 	lost(cursor: Cursor): void {
 		if (cursor !== this.#head && !this.#ranges.some((range) => range.cursor === cursor)) return;

@@ -29,16 +29,26 @@ export class StoredWrites {
 	}
 
 	/** Whether a write is among them. */
-	has({ scope, id }: WaitingWrite): boolean {
-		return this.of(scope).some(({ write }) => write.id === id);
+	has(write: WaitingWrite): boolean {
+		return this.asOf(write) !== undefined;
 	}
 
-	/** Takes one; answers whether it is news. */
+	/** As of which revision a write was taken. */
+	asOf({ scope, id }: WaitingWrite): Cursor | undefined {
+		return this.of(scope).find(({ write }) => write.id === id)?.revision;
+	}
+
+	/** Takes one, as of its revision, or a later one as long as that is all that is known; answers whether it is news. */
 	add(write: WaitingWrite, revision: Cursor): boolean {
-		if (this.has(write)) return false;
+		const all = this.of(write.scope);
+		const known = this.asOf(write);
+		if (known !== undefined && known <= revision) return false;
 		const at = this.#now();
-		const lately = this.of(write.scope).filter((one) => one.at > at - lingersFor);
-		this.#stored.set(write.scope, [...lately, { write, revision, at }]);
+		const next =
+			known === undefined
+				? [...all.filter((one) => one.at > at - lingersFor), { write, revision, at }]
+				: all.map((one) => (one.write.id === write.id ? { ...one, revision } : one));
+		this.#stored.set(write.scope, next);
 		return true;
 	}
 

@@ -1,8 +1,8 @@
 import { defineState, field, memory } from "@holdfast/core";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import type { Conflict } from "./offline-conflict.js";
 import { Bank, codeOf, deferred, eventually, load, sent } from "./offline-harness.js";
-import type { Conflict } from "./offline-sending.js";
 
 type Cart = readonly string[];
 

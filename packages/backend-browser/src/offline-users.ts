@@ -184,7 +184,10 @@ export class OfflineUsers {
 			touched: (scope: ScopeId, keys: ReadonlySet<string>) => {
 				if (view !== undefined && view === this.view) view.show(scope, keys, this.#heard.get(scope) ?? []);
 			},
-			stored: (write: WaitingWrite, revision: Cursor) => view?.stored(write.scope, write, revision),
+			stored: (write: WaitingWrite, revision: Cursor, guess?: Cursor) =>
+				guess === undefined
+					? view?.stored(write.scope, write, revision)
+					: view?.redated(write, guess, revision),
 		};
 		const writes = await OfflineWrites.open(user, manager.user(id), observer, clock);
 		view = new OfflineView({

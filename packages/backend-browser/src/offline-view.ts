@@ -2,6 +2,7 @@
 import {
 	type Commit,
 	type Committed,
+	type Cursor,
 	compareKeys,
 	type Entry,
 	type Failure,
@@ -18,6 +19,7 @@ import {
 	type Shown,
 	type Signal,
 } from "@holdfast/core";
+import { countOf } from "@holdfast/core/wire";
 import type { OfflineCopy } from "./offline-copy.js";
 import { type Overlaid, overlay } from "./offline-overlay.js";
 import { keysOf, type WaitingWrite } from "./offline-write.js";
@@ -94,8 +96,7 @@ export class OfflineView {
 	/** A read to be asked, with the count where something waits: it says how much of that is in the answer. */
 	ask(ask: ReadAsk): ReadAsk {
 		const counter = this.#parts.counter();
-		const isCounted =
-			counter !== undefined && ask.keys.length > 0 && this.writes.first(ask.scope) !== undefined;
+		const isCounted = counter !== undefined && ask.keys.length > 0 && this.writes.line(ask.scope).length > 0;
 		return isCounted ? { ...ask, keys: [...ask.keys, counter] } : ask;
 	}
 
@@ -116,7 +117,7 @@ export class OfflineView {
 		this.copy.of(scope).listed(range, page);
 		this.copy.changed(scope);
 		const counter = this.#parts.counter();
-		if (counter !== undefined && this.writes.first(scope) !== undefined) {
+		if (counter !== undefined && this.writes.line(scope).length > 0) {
 			const answer = await this.#parts.read({ scope, keys: [counter] });
 			if (!("failed" in answer)) this.#count(scope, answer.entries[0]);
 		}
@@ -165,6 +166,12 @@ export class OfflineView {
 		copy.changed(scope);
 	}
 
+	/** The revision of a write is not what it was taken for. */
+	redated(write: WaitingWrite, guess: Cursor, revision: Cursor): void {
+		for (const key of keysOf(write)) this.copy.of(write.scope).redate(key, guess, revision);
+		this.copy.changed(write.scope);
+	}
+
 	/** The same of a commit that was answered: its sums are told. */
 	committed(scope: ScopeId, commit: Commit, { revision, numbers }: Committed): void {
 		let sums = 0;
@@ -189,7 +196,7 @@ export class OfflineView {
 	}
 
 	#count(scope: ScopeId, count: Entry | null | undefined): void {
-		if (count) this.writes.heardCount(scope, count.value.number ?? 0, count.revision);
+		if (count) this.writes.heardCount(scope, countOf(count.value.number ?? 0), count.revision);
 	}
 
 	#waiting(scope: ScopeId): readonly WaitingWrite[] {

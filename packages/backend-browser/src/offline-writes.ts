@@ -11,13 +11,13 @@ import type {
 	UntypedFields,
 } from "@holdfast/core";
 import { encodeCommit } from "@holdfast/core/wire";
+import { type Done, standsAt } from "./offline-run.js";
 import { StoredWrites } from "./offline-stored.js";
 import {
 	type Kept,
 	keysOf,
 	type Premise,
 	type Refusal,
-	revisionAfter,
 	updateOf,
 	type WaitingWrite,
 	writeOf,
@@ -29,12 +29,16 @@ export interface WritesObserver {
 	changed(): void;
 	/** These keys look otherwise with what waits over them. */
 	touched(scope: ScopeId, keys: ReadonlySet<string>): void;
-	/** The server has a write, as of that revision. */
-	stored(write: WaitingWrite, revision: Cursor): void;
+	/** The server has a write, as of that revision, or a later one as long as that is all that is known: `guess` is what was told before. */
+	stored(write: WaitingWrite, revision: Cursor, guess?: Cursor): void;
 }
 
-/** How many writes to a scope were sent, and the revision of the last. */
-type Sent = readonly [count: number, revision: Cursor];
+/** How many writes to a scope were sent, the revision of the last, and of those that were sent with it, backwards. */
+type Sent = readonly [count: number, ...revisions: readonly [Cursor, ...Cursor[]]];
+
+/** The revision of the `n`th write of those, or a later one. */
+const revisionIn = ([count, last, ...others]: Sent, n: number): Cursor =>
+	[last, ...others][count - n] ?? last - (count - n);
 
 /** What was seen of a scope's writes. */
 export interface Seen {
@@ -74,6 +78,7 @@ export class OfflineWrites {
 	readonly #made = new Map<string, { readonly row: Cursor; readonly write: WaitingWrite }>();
 	readonly #stored: StoredWrites;
 	readonly #sent = new Map<ScopeId, number>();
+	#lines: ReadonlyMap<ScopeId, readonly WaitingWrite[]> = new Map();
 	#tokens = 0;
 	#looked: readonly unknown[] | undefined;
 	#stop = (): void => {};
@@ -111,21 +116,20 @@ export class OfflineWrites {
 		return this.#mirror.get(nameKey) as string;
 	}
 
-	/** The first write to a scope that waits, or was refused and stands in the way. */
-	first(scope: ScopeId): WaitingWrite | undefined {
-		return this.all.find((write) => write.scope === scope);
+	/** The writes to a scope that wait, or were refused and stand in the way, in order. */
+	line(scope: ScopeId): readonly WaitingWrite[] {
+		return this.#lines.get(scope) ?? [];
 	}
 
 	/** The scopes whose first write can be sent. */
 	get sendable(): readonly ScopeId[] {
-		const scopes = new Set(this.all.map(({ scope }) => scope));
-		return [...scopes].filter((scope) => this.first(scope)?.refused === undefined);
+		return Array.from(this.#lines.keys()).filter((scope) => this.line(scope)[0]?.refused === undefined);
 	}
 
 	/** How many writes to a scope were sent, as far as this device knows. What waits is looked at with it: listeners of a mirror are called a moment later. */
 	sent(scope: ScopeId): number {
 		this.#look();
-		return (this.#mirror.get(sentKey(scope)) as Sent | undefined)?.[0] ?? 0;
+		return this.#sentTo(scope)[0];
 	}
 
 	/** The writes that were made of the result of one, and of theirs. */
@@ -142,11 +146,10 @@ export class OfflineWrites {
 		const stored = this.#stored.of(scope);
 		const known = new Set(stored.map(({ write }) => write.id));
 		const gone = new Set<string>();
-		const waiting = this.all.filter((write) => {
-			const { id, refused, after = "" } = write;
+		const waiting = this.line(scope).filter(({ id, refused, after = "" }) => {
 			const isGone = refused !== undefined || gone.has(after);
 			if (isGone) gone.add(id);
-			return write.scope === scope && !isGone && !known.has(id);
+			return !isGone && !known.has(id);
 		});
 		return [...stored.filter(({ revision }) => revision > head).map(({ write }) => write), ...waiting];
 	}
@@ -158,9 +161,11 @@ export class OfflineWrites {
 
 	/** The server has so many of a scope, the last as of that revision. */
 	heardCount(scope: ScopeId, n: number, revision: Cursor): void {
-		const more = Math.max(0, n - this.sent(scope));
-		const sent = this.all.filter((write) => write.scope === scope).slice(0, more);
-		for (const write of sent) this.#note(write, revision);
+		const sent = this.sent(scope);
+		for (const [i, write] of this.line(scope)
+			.slice(0, Math.max(0, n - sent))
+			.entries())
+			this.#note(write, revisionIn([n, revision], sent + i + 1));
 	}
 
 	/** A commit is stored: one of these, perhaps. */
@@ -201,27 +206,30 @@ export class OfflineWrites {
 		});
 	}
 
-	/** A write is stored, as the `n`th of its scope. Does nothing where another tab has noted it. */
-	async stored(write: WaitingWrite, n: number, revision: Cursor): Promise<void> {
-		const { id, scope, merged } = write;
+	/** Writes to a scope are stored, the last of them as its `n`th. Does nothing where another tab has noted it. */
+	async stored(scope: ScopeId, done: readonly Done[], n: number): Promise<void> {
+		const { id: last } = (done.at(-1) as Done).write;
+		const revisions = done.map(({ revision }) => revision).reverse() as [Cursor, ...Cursor[]];
+		const known = new Map(done.map((one) => [one.write.id, one]));
 		for (;;) {
 			const { latest } = this.seen(scope);
 			const isNoted = await this.#commit(async (tx) => {
 				const sent = (await tx.get(sentKey(scope))) as Sent | undefined;
-				if (!(await tx.has(keyOf(id))) || (sent?.[0] ?? 0) >= n) return true;
-				// Another tab has kept something, perhaps made of this: it is yet to be seen.
+				if (!(await tx.has(keyOf(last))) || (sent?.[0] ?? 0) >= n) return true;
+				// Another tab has kept something, perhaps made of these: it is yet to be seen.
 				if ((await tx.get(latestKey(scope))) !== latest) return false;
-				tx.delete(keyOf(id));
-				tx.set(sentKey(scope), [n, revision] satisfies Sent);
-				for (const { id: dependent, after } of this.all) {
-					const kept = after === id ? ((await tx.get(keyOf(dependent))) as Kept | undefined) : undefined;
+				for (const id of known.keys()) tx.delete(keyOf(id));
+				tx.set(sentKey(scope), [n, ...revisions] satisfies Sent);
+				for (const { id, after } of this.line(scope)) {
+					const premise = after === undefined || known.has(id) ? undefined : known.get(after);
+					const kept = premise && ((await tx.get(keyOf(id))) as Kept | undefined);
 					if (kept === undefined) continue;
 					const { after: _, commit, ...rest } = kept;
-					const key = updateOf(commit).key;
-					const condition = { key, revision: merged ?? revisionAfter(write, key, revision) };
-					tx.set(keyOf(dependent), { ...rest, commit: { ...commit, if: [condition] } } satisfies Kept);
+					const { key } = updateOf(commit);
+					const condition = { key, revision: standsAt(premise as Done, key, kept.base) };
+					tx.set(keyOf(id), { ...rest, commit: { ...commit, if: [condition] } } satisfies Kept);
 				}
-				this.#note(write, revision);
+				for (const { write, revision } of done) this.#note(write, revision);
 				return true;
 			});
 			if (isNoted) return;
@@ -272,9 +280,14 @@ export class OfflineWrites {
 
 	/** Forgets a write whose fate is known, and those that were made of it. */
 	async giveUp(id: string): Promise<void> {
-		await this.#commit((tx) => {
-			for (const gone of [id, ...this.dependents(id).map((write) => write.id)]) tx.delete(keyOf(gone));
-		});
+		const gone = [id, ...this.dependents(id).map((write) => write.id)];
+		// From the last on: none is left without what it was made of, should this page end in the middle.
+		while (gone.length > 0) {
+			const some = gone.splice(-givenUpAtOnce);
+			await this.#commit((tx) => {
+				for (const one of some) tx.delete(keyOf(one));
+			});
+		}
 	}
 
 	/** Forgets all. */
@@ -330,8 +343,14 @@ export class OfflineWrites {
 		}
 	}
 
+	/** `revision`: its own, or a later one as long as that is all that is known. */
 	#note(write: WaitingWrite, revision: Cursor): void {
-		if (this.#stored.add(write, revision)) this.#observer.stored(write, revision);
+		const guess = this.#stored.asOf(write);
+		if (this.#stored.add(write, revision)) this.#observer.stored(write, revision, guess);
+	}
+
+	#sentTo(scope: ScopeId): Sent {
+		return (this.#mirror.get(sentKey(scope)) as Sent | undefined) ?? [0, 0];
 	}
 
 	#look(): void {
@@ -339,7 +358,7 @@ export class OfflineWrites {
 		if (rows === this.#looked) return;
 		this.#looked = rows;
 		const found: { readonly write: WaitingWrite; readonly created: Cursor }[] = [];
-		const before = new Set(this.all);
+		const others = new Set(this.all);
 		const touched = new Map<ScopeId, Set<string>>();
 		const touch = (write: WaitingWrite): void => {
 			const keys = touched.get(write.scope) ?? new Set();
@@ -355,21 +374,25 @@ export class OfflineWrites {
 			};
 			const write = this.#writeOf(key.slice(under.length), value, revision);
 			found.push({ write, created: createdRevision });
-			if (!before.delete(write)) touch(write);
+			if (!others.delete(write)) touch(write);
 		}
 		found.sort((a, b) => a.created - b.created || a.write.place - b.write.place);
 		this.all = found.map(({ write }) => write);
+		const lines = this.#lines;
+		this.#lines = Map.groupBy(this.all, ({ scope }) => scope);
 		const there = new Set(this.all.map(({ id }) => id));
-		for (const write of before) {
+		for (const write of others) {
 			if (there.has(write.id)) continue;
 			this.#made.delete(write.id);
-			const [sent, revision] = (this.#mirror.get(sentKey(write.scope)) as Sent | undefined) ?? [0, 0];
+			const sent = this.#sentTo(write.scope);
+			const before = this.#sent.get(write.scope) ?? 0;
 			// Another tab has sent it; else it was given up.
-			if (sent > (this.#sent.get(write.scope) ?? 0) && revision > 0) this.#note(write, revision);
+			if (sent[0] > before && sent[1] > 0)
+				this.#note(write, revisionIn(sent, before + 1 + (lines.get(write.scope) ?? []).indexOf(write)));
 			else if (!this.#stored.has(write)) touch(write);
 		}
-		for (const scope of new Set([...before, ...this.all].map((write) => write.scope)))
-			this.#sent.set(scope, this.sent(scope));
+		for (const scope of new Set([...others, ...this.all].map((write) => write.scope)))
+			this.#sent.set(scope, this.#sentTo(scope)[0]);
 		for (const [scope, keys] of touched) this.#observer.touched(scope, keys);
 		this.#observer.changed();
 	}

@@ -1,6 +1,6 @@
 /** What an offline queue offers to an application, and what it is told. */
 import type { Codec, Duration, ErrorCode, StateDefinition, StateShape } from "@holdfast/core";
-import type { Resolve } from "./offline-sending.js";
+import type { Resolve } from "./offline-conflict.js";
 import type { RemoteBackend, RemoteInside } from "./remote-backend.js";
 
 /** A deferred write that the server refused for good. It stays, and later writes to its scope wait behind it, until it is decided on. */

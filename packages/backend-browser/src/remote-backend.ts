@@ -1,5 +1,6 @@
 /** The backend that `remote` makes, and what is inside of it. */
 import type { Backend, ScopeId, Signal, Unwatch } from "@holdfast/core";
+import type { Commits } from "./remote-commits.js";
 import type { LinkParts } from "./remote-link.js";
 import type { Reads } from "./remote-reads.js";
 import type { RemoteStatus } from "./remote-status.js";
@@ -13,6 +14,7 @@ export interface RemoteBackend extends Backend {
 /** What all parts of such a backend work with. */
 export interface RemoteParts extends LinkParts {
 	readonly reads: Reads;
+	readonly commits: Commits;
 	/** Whether all tabs are the same user, as they are where a cookie says so. */
 	readonly shared: boolean;
 }

@@ -2,7 +2,14 @@
  * Commits: what is asked for in one turn of the event loop is one request, each scope is answered for itself, and one that was not answered
  * is told as such.
  */
-import { type Batch, type BatchAnswer, type Clock, type Failure, HoldfastError } from "@holdfast/core";
+import {
+	type Batch,
+	type BatchAnswer,
+	type Clock,
+	type Failure,
+	HoldfastError,
+	isHoldfastError,
+} from "@holdfast/core";
 import { decodeBatchAnswer, encodeBatch, severalLimit } from "@holdfast/core/wire";
 import type { Calls } from "./remote-calls.js";
 import { failureOf } from "./remote-failure.js";
@@ -31,6 +38,8 @@ interface Waiting {
 	readonly batch: Batch;
 	readonly text: string;
 	readonly since: number;
+	/** Meant by who was logged in then: nobody else is to have written it. */
+	readonly epoch: number;
 	resolve(answer: BatchAnswer | Failure): void;
 }
 
@@ -52,22 +61,24 @@ export class Commits {
 
 	/** Batches of many scopes in, one answer each out. */
 	commit(batches: readonly Batch[]): Promise<BatchAnswer | Failure>[] {
-		return batches.map((batch) => this.#add(batch));
+		return batches.map((batch) => this.add(batch));
 	}
 
-	#add(batch: Batch): Promise<BatchAnswer | Failure> {
+	/** One batch; `isNews`: whether its commits are yet to be counted among what waits for an answer. */
+	add(batch: Batch, isNews = batch.commits.length > 0): Promise<BatchAnswer | Failure> {
 		const { promise, resolve } = Promise.withResolvers<BatchAnswer | Failure>();
 		const waiting: Waiting = {
 			batch,
 			// The same batch is the same bytes, however often it is sent.
 			text: JSON.stringify(encodeBatch(batch)),
 			since: this.#parts.clock.now(),
+			epoch: this.#parts.identity.epoch,
 			resolve: (answer) => {
 				if (this.#writing.delete(waiting)) this.#count(-batch.commits.length);
 				resolve(answer);
 			},
 		};
-		if (batch.commits.length > 0) {
+		if (isNews) {
 			this.#writing.add(waiting);
 			this.#count(batch.commits.length);
 		}
@@ -99,13 +110,12 @@ export class Commits {
 	}
 
 	async #send(pack: readonly Waiting[]): Promise<void> {
-		const { epoch } = this.#parts.identity;
 		const unreachable = await this.#probe(pack);
 		const sent = pack.filter((waiting) => {
 			const before = this.#unanswered.get(nameOf(waiting.batch));
+			const { epoch } = waiting;
 			const failure =
 				unreachable ??
-				// Meant by who was logged in: nobody else is to have written it.
 				(epoch === this.#parts.identity.epoch && (before === undefined || before === epoch)
 					? undefined
 					: failureOf(new HoldfastError("identity-changed", "another user has logged in: it was not sent")));
@@ -113,7 +123,7 @@ export class Commits {
 			return failure === undefined;
 		});
 		if (sent.length === 0) return;
-		const settle = ({ batch, resolve }: Waiting, answer: BatchAnswer | Failure): void => {
+		const settle = ({ batch, epoch, resolve }: Waiting, answer: BatchAnswer | Failure): void => {
 			this.#remember(batch, answer, epoch);
 			resolve(answer);
 		};
@@ -126,7 +136,11 @@ export class Commits {
 				left.delete(waiting);
 			});
 		} catch (error) {
-			for (const waiting of left) settle(waiting, failureOf(error));
+			if (sent.length > 1 && isHoldfastError(error, "too-large")) {
+				// Each for itself may not be: nothing of it was looked at.
+				const half = sent.length >> 1;
+				await Promise.all([this.#send(sent.slice(0, half)), this.#send(sent.slice(half))]);
+			} else for (const waiting of left) settle(waiting, failureOf(error));
 		}
 	}
 

@@ -102,7 +102,6 @@ class LiveRemote implements RemoteInside {
 	readonly status: LiveStatus;
 	readonly parts: RemoteParts;
 	readonly #link: Link;
-	readonly #commits: Commits;
 
 	constructor(options: RemoteOptions) {
 		const { headers, credentials = "same-origin", clock = systemClock } = options;
@@ -128,9 +127,9 @@ class LiveRemote implements RemoteInside {
 			status,
 		});
 		const reads = new Reads(calls, (scope) => this.#link.watches.granted(scope));
-		this.parts = { url, calls, reads, clock, random, page, identity, status, answerWithin, shared };
+		const commits = new Commits({ calls, reads, clock, page, identity, status });
+		this.parts = { url, calls, reads, commits, clock, random, page, identity, status, answerWithin, shared };
 		this.#link = new Link(this.parts);
-		this.#commits = new Commits(this.parts);
 	}
 
 	read(asks: readonly ReadAsk[]): Promise<ReadAnswer | Failure>[] {
@@ -138,7 +137,7 @@ class LiveRemote implements RemoteInside {
 	}
 
 	commit(batches: readonly Batch[]): Promise<BatchAnswer | Failure>[] {
-		return this.#commits.commit(batches);
+		return this.parts.commits.commit(batches);
 	}
 
 	async list(scope: ScopeId, range: KeyRange): Promise<ListPage> {

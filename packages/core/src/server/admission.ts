@@ -251,9 +251,9 @@ export class Admission {
 	#queued(mutation: WireMutation, key: string): Mutation {
 		checkKey(this.#scope, key, this.#principal);
 		if (mutation.op === "delete") return mutation;
-		if (mutation.op === "add" && mutation.by === 1 && mutation.base === undefined) {
+		if (mutation.op === "add" && Math.abs(mutation.by) < 2 && mutation.base === undefined) {
 			const { min, max, ttl = Number.POSITIVE_INFINITY } = mutation;
-			if (Number.isSafeInteger(min) && min === max && ttl <= queueLife) return mutation;
+			if (typeof min === "number" && min >= 0 && min === max && ttl <= queueLife) return mutation;
 		}
 		throw this.#refuse("denied", "a queue counts what it has sent, one by one", key);
 	}

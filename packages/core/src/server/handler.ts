@@ -44,7 +44,10 @@ export interface StateHandlerOptions {
 	readonly heartbeat?: Duration;
 	/** How long a stream lives, give or take a tenth, before it is opened anew. Default `"15m"`. */
 	readonly lifetime?: Duration;
-	/** How often `authorize` is asked again while a stream lives, give or take a fifth. Default `"1m"`. */
+	/**
+	 * How often `authorize` is asked again while a stream lives, give or take a fifth; a stream ends where it does not answer within 10 s. Default
+	 * `"1m"`.
+	 */
 	readonly regrant?: Duration;
 	readonly limits?: HandlerLimits;
 }

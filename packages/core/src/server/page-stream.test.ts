@@ -379,6 +379,30 @@ describe("grants", () => {
 		});
 	});
 
+	test("that nobody confirms end their streams: an authorize that does not answer is not waited for", async ({
+		serve,
+	}) => {
+		const clock = new TestClock();
+		let answers = true;
+		const authorize = vi.fn(async () => {
+			if (!answers) await new Promise(() => {});
+			return { subject: "ada", can: () => "read" as const };
+		});
+		const { page } = await serve({
+			manager: { backend: memory({ clock }), clock },
+			handler: { authorize, regrant: "1m" },
+		});
+		const stream = await page().stream([{ s: shared }]);
+		await stream.told("ready");
+		const asked = authorize.mock.calls.length;
+		answers = false;
+		clock.jump(72_000);
+		await vi.waitFor(() => expect(authorize.mock.calls.length).toBeGreaterThan(asked), patient);
+		clock.jump(10_000);
+		await stream.ended;
+		expect(stream.messages.at(-1)).toMatchObject({ t: "bye", why: "revoked" });
+	});
+
 	test("an authorize that breaks ends the stream, and is reported", async ({ serve }) => {
 		let breaks = false;
 		const { page, manager } = await serve({

@@ -13,6 +13,9 @@ import type { StreamSink } from "./sink.js";
 /** How long a client may take to hear the end, in ms, before it is cut off. */
 const grace = 5000;
 
+/** How long `authorize` may take to confirm a grant, in ms. */
+const confirmWithin = 10_000;
+
 /** The most bytes that a client which is behind is sent at once. */
 const mostBytes = 262_144;
 
@@ -221,7 +224,10 @@ export class PageStream {
 
 	/** Asks who it is, and what is granted, as if it came now. */
 	async #regrant(): Promise<void> {
+		// A grant that nobody confirms is none: who asks anew is told what holds.
+		const tooLate = this.#after(confirmWithin, () => this.bye("revoked"));
 		const principal = await this.#parts.authorize();
+		tooLate();
 		if (this.#isOver) return;
 		if (principal === undefined || principal.subject !== this.subject) {
 			this.bye("revoked");
