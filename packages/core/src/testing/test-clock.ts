@@ -17,6 +17,8 @@ export interface TestClockOptions {
 	 * However long the machine takes, nothing else comes due by itself. For a store that needs no real time, as one in memory. Default `false`.
 	 */
 	readonly still?: boolean;
+	/** Called before a clock that stands still goes on by itself, with how far, in ms: so that the store's goes along. */
+	readonly passing?: (ms: number) => void;
 }
 
 /** How far ahead a timer of a clock that stands still may be in order to run by itself, in ms. */
@@ -36,14 +38,16 @@ export class TestClock implements Clock {
 	readonly #skew: number;
 	readonly #machine: Pick<Clock, "now" | "monotonic">;
 	readonly #longest: number;
+	readonly #passing: (ms: number) => void;
 	readonly #timers = new Set<Timer>();
 	#ahead = 0;
 	#fired = 0;
 
-	constructor({ skew = 0, still = false }: TestClockOptions = {}) {
+	constructor({ skew = 0, still = false, passing = () => {} }: TestClockOptions = {}) {
 		// Whole, so that what is due after whole milliseconds is due after as many, however they are added up.
 		const [now, monotonic] = [systemClock.now(), Math.ceil(systemClock.monotonic())];
 		this.#skew = skew;
+		this.#passing = passing;
 		this.#machine = still ? { now: () => now, monotonic: () => monotonic } : systemClock;
 		this.#longest = still ? soon : Number.POSITIVE_INFINITY;
 	}
@@ -121,7 +125,11 @@ export class TestClock implements Clock {
 		else if (this.#machine === systemClock) {
 			// Node calls up to a millisecond early.
 			this.#arm(timer);
-		} else this.jump(Math.ceil(early));
+		} else {
+			const ms = Math.ceil(early);
+			this.#passing(ms);
+			this.jump(ms);
+		}
 	}
 
 	#fire(timer: Timer): void {

@@ -27,7 +27,8 @@ export class Trial {
 	/** `still` as {@link TestClockOptions.still} says: for a store that needs no real time. */
 	constructor(harness: BackendHarness, still = false) {
 		this.harness = harness;
-		this.clock = new TestClock({ skew: -7_200_000, still });
+		const passing = (ms: number): void => void harness.advance?.(ms);
+		this.clock = new TestClock({ skew: -7_200_000, still, passing });
 	}
 
 	/** How long anything may take, in ms of real time. */
