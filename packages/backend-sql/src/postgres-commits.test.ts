@@ -31,13 +31,27 @@ describe.skipIf(!hasPostgres())("a commit to a scope of Postgres", () => {
 	const newId = (): string => `${++scopes}`;
 
 	/** Statements that leave while something is done, hints aside. */
-	async function statements(act: () => Promise<unknown>): Promise<number> {
+	async function countStatements(act: () => Promise<unknown>): Promise<number> {
 		const query = vi.spyOn(pg.Client.prototype, "query");
 		await act();
 		const texts = query.mock.calls.map(([what]) => (what as unknown as { readonly text: string }).text);
 		query.mockRestore();
 		return texts.filter((text) => !text.includes("pg_notify")).length;
 	}
+
+	/** Does it until it takes so many: a guess that comes late, as where the machine stalls, counts for nothing, and so may house-keeping fall into it. */
+	const takes = (
+		statements: number,
+		act: () => Promise<unknown>,
+		before?: () => Promise<unknown>,
+	): Promise<void> =>
+		vi.waitFor(
+			async () => {
+				await before?.();
+				expect(await countStatements(act)).toBe(statements);
+			},
+			{ timeout: 60_000 },
+		);
 
 	/** The log as it is stored must be one chain, as long as the scope's row says, that ends at its head. */
 	async function expectWhole(kind: string, id: string): Promise<{ readonly changes: number }> {
@@ -57,10 +71,15 @@ describe.skipIf(!hasPostgres())("a commit to a scope of Postgres", () => {
 		const id = newId();
 		const room = open().scope("room", id);
 		for (let i = 0; i < 3; i++) await room.set("seen", i);
-		expect(await statements(() => room.set("seen", 3))).toBe(1);
-		expect(await statements(() => room.update("seen", (n) => Number(n) + 1))).toBe(2);
+		await takes(1, () => room.set("seen", 3));
+		const increment = () => room.update("seen", (n) => Number(n) + 1);
+		await takes(2, increment, () => room.set("seen", 3));
 		await room.commit((tx) => tx.increment("count", 1));
-		expect(await statements(() => room.commit((tx) => tx.increment("count", 2)))).toBe(1);
+		await takes(
+			1,
+			() => room.commit((tx) => tx.increment("count", 2)),
+			() => room.set("count", 1),
+		);
 		expect(await room.get("seen")).toBe(4);
 		expect(await room.get("count")).toBe(3);
 		await expectWhole("room", id);
@@ -71,7 +90,7 @@ describe.skipIf(!hasPostgres())("a commit to a scope of Postgres", () => {
 		const rooms = Array.from({ length: 20 }, () => manager.scope("many", newId()));
 		const all = (n: number) => Promise.all(rooms.map((room) => room.set("seen", n)));
 		for (let i = 0; i < 3; i++) await all(i);
-		expect(await statements(() => all(3))).toBe(1);
+		await takes(1, () => all(3));
 		expect(await Promise.all(rooms.map((room) => room.get("seen")))).toEqual(rooms.map(() => 3));
 	});
 
