@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import mysql from "mysql2/promise";
 import { freePort } from "./free-port.ts";
 import { firstProgram, programPath, requireProgram } from "./programs.ts";
@@ -41,6 +42,8 @@ const own = {
 const beginning = [
 	"create user holdfast@'%' identified by 'holdfast';",
 	"grant all on *.* to holdfast@'%';",
+	"create user admin@'%' identified by 'admin';",
+	"grant all on *.* to admin@'%';",
 	"create database test;",
 ];
 
@@ -58,7 +61,8 @@ export class MysqlServer {
 		this.#server = server;
 		this.#data = `--datadir=${join(server.folder, "data")}`;
 		this.url = `mysql://holdfast:holdfast@127.0.0.1:${port}/test`;
-		this.admin = mysql.createPool({ uri: this.url, connectionLimit: 2, multipleStatements: true });
+		const uri = this.url.replace("holdfast:holdfast", "admin:admin");
+		this.admin = mysql.createPool({ uri, connectionLimit: 2, multipleStatements: true });
 	}
 
 	/** Makes a server and starts it. */
@@ -75,6 +79,18 @@ export class MysqlServer {
 	async query(text: string): Promise<readonly object[]> {
 		const [rows] = await this.admin.query(text);
 		return rows as object[];
+	}
+
+	/** Ends all connections but those of {@link admin}, and waits until they are gone. */
+	async dismiss(): Promise<void> {
+		const others = `select id as id from information_schema.processlist where user in ('holdfast', 'unauthenticated user')`;
+		for (;;) {
+			const rows = (await this.query(others)) as { readonly id: number }[];
+			if (rows.length === 0) return;
+			// It may have ended meanwhile.
+			for (const { id } of rows) await this.query(`kill ${id}`).catch(() => {});
+			await delay(2);
+		}
 	}
 
 	/** Starts it again. */

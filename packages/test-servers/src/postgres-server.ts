@@ -1,5 +1,6 @@
 /** A real Postgres of a test's own. */
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { freePort } from "./free-port.ts";
 import { programPath, requireProgram } from "./programs.ts";
@@ -38,7 +39,7 @@ export class PostgresServer {
 			...settings,
 		};
 		this.url = `postgres://postgres@127.0.0.1:${port}/postgres`;
-		this.admin = new pg.Pool({ connectionString: this.url, max: 2 });
+		this.admin = new pg.Pool({ connectionString: this.url, max: 2, application_name: "admin" });
 		this.admin.on("error", () => {});
 		this.admin.on("connect", (client) => client.on("error", () => {}));
 	}
@@ -61,6 +62,13 @@ export class PostgresServer {
 	async query(text: string): Promise<readonly object[]> {
 		const answers = await this.admin.query(text);
 		return [answers].flat().at(-1)?.rows ?? [];
+	}
+
+	/** Ends all connections but those of {@link admin}, and waits until they are gone. */
+	async dismiss(): Promise<void> {
+		const others =
+			"from pg_stat_activity where backend_type = 'client backend' and application_name <> 'admin'";
+		while ((await this.query(`select pg_terminate_backend(pid) ${others}`)).length > 0) await delay(2);
 	}
 
 	/** Starts it again. */

@@ -7,6 +7,8 @@ export interface SqlServer {
 	readonly url: string;
 	/** Runs SQL, several statements if need be; answers the rows of the last. */
 	query(text: string): Promise<readonly object[]>;
+	/** Ends all connections but those of {@link query}, and waits until they are gone: nothing that was asked over them is carried out any more. */
+	dismiss(): Promise<void>;
 	/** Starts it again. */
 	run(): Promise<void>;
 	/** Ends it as a crash would. */

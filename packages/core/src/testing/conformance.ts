@@ -8,7 +8,7 @@ import { promises } from "./promises.js";
 export interface ConformanceOptions {
 	/** Only these promises. Default: all. */
 	readonly only?: readonly number[];
-	/** How long a test may take, in ms. Default 120,000. */
+	/** How long a test may take, in ms. Default 180,000. */
 	readonly timeout?: number;
 	/** Runs several tests at once, as many as vitest's `maxConcurrency` says. Default `false`. */
 	readonly concurrent?: boolean;
@@ -28,7 +28,7 @@ export interface ConformanceOptions {
 export function conformance(
 	name: string,
 	open: HarnessFactory,
-	{ only, timeout = 120_000, concurrent = false }: ConformanceOptions = {},
+	{ only, timeout = 180_000, concurrent = false }: ConformanceOptions = {},
 ): void {
 	describe(`${name} keeps its promises`, { concurrent }, () => {
 		for (const [number, title] of Object.entries(promises)) {

@@ -25,7 +25,7 @@ export interface BackendHarness {
 	forget?(): void | Promise<void>;
 	/** Keeps a copy of the store; the answer brings the store back to it, under the handles that are open, as a restored dump or a failover does. */
 	save?(): RestoreSaved | Promise<RestoreSaved>;
-	/** How long anything may take before a test calls it hung, in ms of real time. Default 20,000. */
+	/** How long anything may take before a test calls it hung, in ms of real time. Default 60,000. */
 	readonly patience?: number;
 	/** Ends it all. */
 	dispose(): Promise<void>;

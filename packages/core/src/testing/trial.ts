@@ -33,7 +33,7 @@ export class Trial {
 
 	/** How long anything may take, in ms of real time. */
 	get patience(): number {
-		return this.harness.patience ?? 20_000;
+		return this.harness.patience ?? 60_000;
 	}
 
 	/** How long a manager's calls may take, in ms of its clock: no less than their usual 5 s, and what a loaded machine takes. */
