@@ -1,9 +1,16 @@
 /** Who listens to which channel. */
 import type { Signal } from "@holdfast/core";
+import { type Client, isCluster } from "./servers.js";
 import { parseRecords } from "./wire.js";
 
 /** Hears what is told of a scope. */
 export type Listener = (signal: Signal) => void;
+
+/** What the channels of a client's scopes begin with, where its keys are in a database of their own or behind a prefix of the client's. */
+export function channelPrefix(prefix: string, client: Client): string {
+	const { db = 0, keyPrefix = "" } = (isCluster(client) ? client.options.redisOptions : client.options) ?? {};
+	return [prefix, ...(db === 0 ? [] : [db]), ...(keyPrefix === "" ? [] : [keyPrefix])].join(":");
+}
 
 /** The listeners of a process, by the channel. */
 export class Channels {

@@ -17,6 +17,8 @@ const ours = (answerWithin: number) =>
 		autoResubscribe: false,
 		socketTimeout: answerWithin,
 		sentinelCommandTimeout: answerWithin,
+		// A server that loads says how long it still will, and is often wrong by far: after a restart that would be up to ten seconds.
+		maxLoadingRetryTime: 200,
 		reconnectOnError: isReplica,
 	}) satisfies ClientOptions;
 

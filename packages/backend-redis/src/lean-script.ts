@@ -112,8 +112,9 @@ local function take_the_short_way()
     head = revision
     return '[' .. int(revision) .. ',1' .. numbers .. ']'
   end
-  if last_writer and not is_last then bury(H, W, last_writer, life, state) end
   for i, commit in ipairs(commits) do outcomes[i] = run(commit) end
+  -- Not before: without memory Redis lets a script begin with a deletion, and with nothing that takes some.
+  if last_writer and not is_last then bury(H, W, last_writer, life, state) end
 
   if look then next_at = tonumber(call('ZRANGE', X, 0, 0, 'WITHSCORES')[2] or 0) end
   local next_now = int(next_at)

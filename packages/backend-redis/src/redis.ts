@@ -21,6 +21,7 @@ import {
 	type Unwatch,
 } from "@holdfast/core";
 import type { RedisOptions as ClientOptions, Cluster, ClusterNode, Redis, SentinelAddress } from "ioredis";
+import { channelPrefix } from "./channels.js";
 import { commitScript } from "./commit-script.js";
 import { connect, connectCluster, connectLike, hangUp } from "./connect.js";
 import { failureOf, isOutOfMemory, saidByServer } from "./failure.js";
@@ -111,6 +112,7 @@ class RedisBackend implements Backend {
 	#client: Client | undefined;
 	#link: Link | undefined;
 	#subscriber: Subscriber | ShardedSubscriber | undefined;
+	#channelPrefix: string | undefined;
 	#closed = false;
 
 	constructor(url: string | undefined, options: RedisOptions) {
@@ -189,10 +191,10 @@ class RedisBackend implements Backend {
 	commit(batches: readonly Batch[]): Promise<BatchAnswer | Failure>[] {
 		// A cluster's scripts are of one slot.
 		const packs = this.#clustered ? batches.map((batch) => [batch]) : packed(batches);
-		const offset = this.#offset();
+		const [offset, channels] = [this.#offset(), this.#channels()];
 		const answers = this.#run(
 			packs.map((pack) => {
-				const args: (string | number)[] = [offset, `${this.#prefix}:`];
+				const args: (string | number)[] = [offset, `${channels}:`];
 				for (const batch of pack) pushBatch(args, batch);
 				return { script: this.#scripts.commit, keys: this.#writtenKeys(pack), args };
 			}),
@@ -246,11 +248,10 @@ class RedisBackend implements Backend {
 	}
 
 	async watch(scope: ScopeId, listener: (signal: Signal) => void): Promise<Unwatch> {
-		const { channel } = scopeKeys(this.#prefix, scope);
 		try {
 			if (this.#closed) throw closed();
 			this.#subscriber ??= this.#subscribing();
-			return await this.#subscriber.watch(channel, listener);
+			return await this.#subscriber.watch(scopeKeys(this.#channels(), scope).channel, listener);
 		} catch (cause) {
 			throw errorOf(cause);
 		}
@@ -287,7 +288,7 @@ class RedisBackend implements Backend {
 	}
 
 	async drop(scope: ScopeId): Promise<void> {
-		const { channel } = scopeKeys(this.#prefix, scope);
+		const { channel } = scopeKeys(this.#channels(), scope);
 		await this.#ask({
 			script: this.#scripts.drop,
 			keys: this.#writtenKeys([{ scope }]),
@@ -311,6 +312,12 @@ class RedisBackend implements Backend {
 
 	#offset(): number {
 		return this.#options.clockOffset?.() ?? 0;
+	}
+
+	/** What channels begin with: a server has them once for all its databases and for whatever a client puts before keys. */
+	#channels(): string {
+		this.#channelPrefix ??= this.#closed ? this.#prefix : channelPrefix(this.#prefix, this.#calls());
+		return this.#channelPrefix;
 	}
 
 	/** The keys that scripts that write are told. */
