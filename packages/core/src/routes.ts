@@ -6,26 +6,29 @@ interface Route<T> {
 	readonly target: T;
 }
 
+function addTo<T>(index: Map<string, Set<T>>, name: string, item: T): () => void {
+	const items = index.get(name) ?? new Set();
+	index.set(name, items.add(item));
+	return () => {
+		if (items.delete(item) && items.size === 0) index.delete(name);
+	};
+}
+
 /** Maps patterns to targets: exact keys by themselves, the others by the longest prefix that all their matches begin with. */
 export class Routes<T> {
-	readonly #exact = new Map<string, Set<Route<T>>>();
+	readonly #exact = new Map<string, Set<T>>();
 	readonly #under = new Map<string, Set<Route<T>>>();
 
 	/** Adds a target under a pattern and answers what removes it again. */
 	add({ exact, under, matches }: Pattern, target: T): () => void {
-		const index = exact === undefined ? this.#under : this.#exact;
-		const route = { matches, target };
-		const routes = index.get(under) ?? new Set();
-		index.set(under, routes.add(route));
-		return () => {
-			if (routes.delete(route) && routes.size === 0) index.delete(under);
-		};
+		if (exact !== undefined) return addTo(this.#exact, exact, target);
+		return addTo(this.#under, under, { matches, target });
 	}
 
 	/** Visits every target whose pattern matches an encoded key, with what the visit is about: so that a visitor needs no closure. */
 	visit<A>(key: string, about: A, visitor: (target: T, about: A) => void): void {
 		const exact = this.#exact.get(key);
-		if (exact !== undefined) for (const { target } of exact) visitor(target, about);
+		if (exact !== undefined) for (const target of exact) visitor(target, about);
 		if (this.#under.size === 0) return;
 		// What stands before the key's end, if that is a slash, then before its last segment, and so on to "".
 		for (let end = key.length; ; end = end > 1 ? key.lastIndexOf("/", end - 2) + 1 : 0) {
