@@ -118,8 +118,6 @@ export class Delivery implements Subscription {
 		const { own, throttle, queue } = this.#options;
 		if (!own && news.record.origin === this.#parts.store.origin) return;
 		if (throttle > 0 || this.#latest.size > 0) this.#keepLatest(news);
-		// Most wait for nobody: what is pushed to has room for seventeen.
-		else if (this.#queue.length === 0 && queue > 0) this.#queue = [news];
 		else if (this.#queue.push(news) > queue) this.#overflow();
 		if (throttle === 0) this.#wake();
 		else

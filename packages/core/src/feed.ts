@@ -44,10 +44,6 @@ export interface FeedParts {
 	readonly feeds: Set<Feed>;
 }
 
-function tellRecord(this: LogRecord, follower: Follower): void {
-	follower.record(this);
-}
-
 /** A followed scope. */
 export class Feed {
 	readonly scope: ScopeId;
@@ -240,10 +236,8 @@ export class Feed {
 	#apply(record: LogRecord): void {
 		this.cursor = record.revision;
 		this.#lane.seen(record.revision);
-		for (const { entry } of record.changes)
-			if (entry !== null && entry.expiresAt !== null) this.#sweepAt(entry.expiresAt);
-		// Each commit comes by here, and a Set's iterator makes an object for each step.
-		this.#followers.forEach(tellRecord, record);
+		for (const { entry } of record.changes) if (entry !== null) this.#sweepAt(entry.expiresAt);
+		for (const follower of this.#followers) follower.record(record);
 	}
 
 	/** Applies what waited and follows now; what still does not is given a little time. */

@@ -10,29 +10,19 @@ export interface MemoryUse extends EntriesUse {
 	readonly maxBytes: number;
 }
 
-type Watchers = ReadonlySet<(signal: Signal) => void>;
-
 const writtenBytes = (written: Written): number =>
 	typeof written === "string" ? written.length : entryBytes(written);
-
-function tellOne(this: Signal, watcher: (signal: Signal) => void): void {
-	watcher(this);
-}
-
-// Not a loop: a Set's iterator makes an object for each step.
-const tellAll = (watchers: Watchers, signal: Signal): void => watchers.forEach(tellOne, signal);
 
 /** A scope's entries and its two logs, within what the store may hold. */
 export class MemoryScope extends ScopeEntries implements Journal {
 	/** Who watches it. */
-	watchers: Watchers | undefined = undefined;
+	watchers: ReadonlySet<(signal: Signal) => void> | undefined = undefined;
 
 	readonly #use: MemoryUse;
 	readonly #changes = new MemoryLog();
 	readonly #events = new MemoryLog();
-	// What those who watch it are told once the commit is done: these records, or that they have to look.
-	#told: LogRecord[] | undefined;
-	#isOver = false;
+	// What those who watch it are told once the commit is done.
+	#signals: Signal[] | undefined;
 
 	constructor(use: MemoryUse) {
 		super(use);
@@ -97,24 +87,22 @@ export class MemoryScope extends ScopeEntries implements Journal {
 			this.#push(this.#events, row, origin, revision, time, bytes);
 		this.trim(time);
 		if (this.watchers !== undefined)
-			this.#told = added(this.#told, record ?? new BareRecord(this.head, origin, revision, time, written));
+			this.#signals = added(this.#signals, {
+				type: "records",
+				records: [record ?? new BareRecord(this.head, origin, revision, time, written)],
+			});
 	}
 
 	ended(): void {
-		this.#told = undefined;
-		this.#isOver = true;
+		this.#signals = this.watchers && [{ type: "wake" }];
 	}
 
 	/** Tells those who watch it what was done. */
 	tell(): void {
-		const { watchers } = this;
-		const records = this.#told;
-		const isOver = this.#isOver;
-		this.#told = undefined;
-		this.#isOver = false;
-		if (watchers === undefined) return;
-		if (isOver) tellAll(watchers, { type: "wake" });
-		if (records !== undefined) tellAll(watchers, { type: "records", records });
+		const signals = this.#signals;
+		if (signals === undefined) return;
+		this.#signals = undefined;
+		for (const signal of signals) for (const watcher of this.watchers ?? []) watcher(signal);
 	}
 
 	/** Lets go of records that are past retention. */

@@ -6,37 +6,35 @@ interface Route<T> {
 	readonly target: T;
 }
 
-interface Visit<T, A> {
-	readonly key: string;
-	readonly about: A;
-	readonly visitor: (target: T, about: A) => void;
+function addTo<T>(index: Map<string, Set<T>>, name: string, item: T): () => void {
+	const items = index.get(name) ?? new Set();
+	index.set(name, items.add(item));
+	return () => {
+		if (items.delete(item) && items.size === 0) index.delete(name);
+	};
 }
 
-function visitOne<T, A>(this: Visit<T, A>, { matches, target }: Route<T>): void {
-	if (matches(this.key)) this.visitor(target, this.about);
-}
-
-/** Maps patterns to targets, by the longest prefix that every match of a pattern begins with: of an exact key that is itself. */
+/** Maps patterns to targets: exact keys by themselves, the others by the longest prefix that all their matches begin with. */
 export class Routes<T> {
+	readonly #exact = new Map<string, Set<T>>();
 	readonly #under = new Map<string, Set<Route<T>>>();
 
 	/** Adds a target under a pattern and answers what removes it again. */
-	add({ under, matches }: Pattern, target: T): () => void {
-		const route = { matches, target };
-		const routes = this.#under.get(under) ?? new Set();
-		this.#under.set(under, routes.add(route));
-		return () => {
-			if (routes.delete(route) && routes.size === 0) this.#under.delete(under);
-		};
+	add({ exact, under, matches }: Pattern, target: T): () => void {
+		if (exact !== undefined) return addTo(this.#exact, exact, target);
+		return addTo(this.#under, under, { matches, target });
 	}
 
 	/** Visits every target whose pattern matches an encoded key, with what the visit is about: so that a visitor needs no closure. */
 	visit<A>(key: string, about: A, visitor: (target: T, about: A) => void): void {
-		const visit = { key, about, visitor };
-		// The key, then what stands before its last segment, and so on to "".
+		const exact = this.#exact.get(key);
+		if (exact !== undefined) for (const target of exact) visitor(target, about);
+		if (this.#under.size === 0) return;
+		// What stands before the key's end, if that is a slash, then before its last segment, and so on to "".
 		for (let end = key.length; ; end = end > 1 ? key.lastIndexOf("/", end - 2) + 1 : 0) {
-			// Not a loop: a Set's iterator makes an object for each step.
-			this.#under.get(key.slice(0, end))?.forEach(visitOne, visit);
+			const routes = this.#under.get(key.slice(0, end));
+			if (routes !== undefined)
+				for (const { matches, target } of routes) if (matches(key)) visitor(target, about);
 			if (end === 0) return;
 		}
 	}
