@@ -115,7 +115,7 @@ export class FieldRule {
 		if (field !== undefined && this.schema?.["~standard"] === undefined)
 			throw new HoldfastError(
 				"invalid-argument",
-				"a field is no schema: give zod's, or another Standard Schema",
+				"a field is no Standard Schema",
 			);
 		this.#migrations = options.migrations ?? [];
 		this.#given = options;
