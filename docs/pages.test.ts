@@ -67,7 +67,7 @@ describe("the examples", () => {
 			encoding: "utf8",
 		});
 		complaints = `${stdout}${stderr}`.split("\n").filter((line) => line !== "");
-	}, 300_000);
+	}, 600_000);
 
 	test("are there to be checked", () => {
 		expect(withExamples.map(({ path }) => path)).toContain("README.md");

@@ -91,7 +91,7 @@ function absolute(url: string | URL): string {
 	if (!URL.canParse(url, href))
 		throw new HoldfastError(
 			"invalid-argument",
-			`remote({ url }) is ${JSON.stringify(String(url))}: give where the handler is mounted, with its host where there is no page`,
+			`url is ${JSON.stringify(String(url))}: give an absolute one outside of a page`,
 		);
 	return new URL(url, href).href.replace(/\/$/, "");
 }

@@ -2,11 +2,13 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createStateManager } from "@holdfast/core";
 import type { Program } from "@holdfast/test-servers/worker";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import type { Order, Written } from "./crash-orders.js";
 import { crashProgram } from "./crash-program.js";
 import type { SqlOptions } from "./options.js";
+import { sql } from "./sql.js";
 
 let program: Program;
 
@@ -42,4 +44,13 @@ test.each([
 
 test("without better-sqlite3, SQLite is Node's own", async () => {
 	expect(await write("sqlite::memory:")).toEqual({ ended: "done", found: 1 });
+});
+
+test.each(["foo://x", "./state.db", undefined as never])("%s is no URL, and refused as that", async (url) => {
+	const manager = createStateManager({ backend: sql(url) });
+	await expect(manager.ready()).rejects.toMatchObject({
+		code: "invalid-argument",
+		message: expect.stringMatching(/^the URL must begin with sqlite:, postgres:\/\/ or mysql:\/\//),
+	});
+	await manager.close();
 });

@@ -28,7 +28,9 @@ export function sql(
 		const traits = { reach: "network", durable: true } as const;
 		return new SqlBackend("db" in where ? () => openDatabase(where) : dialectOpener(where), traits, where);
 	}
-	const inMemory = /^sqlite:(:memory:)?$/.test(where);
-	const reach = inMemory ? "process" : where.startsWith("sqlite:") ? "device" : "network";
-	return new SqlBackend(() => openUrl(where, options), { reach, durable: !inMemory }, options);
+	// What an environment lacks is refused as any other malformed URL.
+	const url = String(where);
+	const inMemory = /^sqlite:(:memory:)?$/.test(url);
+	const reach = inMemory ? "process" : url.startsWith("sqlite:") ? "device" : "network";
+	return new SqlBackend(() => openUrl(url, options), { reach, durable: !inMemory }, options);
 }

@@ -39,6 +39,5 @@ export function parseDuration(duration: Duration, name = "duration"): number {
 export function parseTtl(ttl: Duration, name = "ttl"): number {
 	const ms = parseDuration(ttl, name);
 	if (ms > 0) return ms;
-	const out = name === "ttl" ? ", or delete the key" : "";
-	throw new HoldfastError("invalid-argument", `${name} is 0: give more${out}`);
+	throw new HoldfastError("invalid-argument", `${name} is 0: give more`);
 }

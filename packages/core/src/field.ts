@@ -113,10 +113,7 @@ export class FieldRule {
 		const options: FieldOptions<StandardSchema> = field !== undefined && isField(field) ? field.options : {};
 		this.schema = field !== undefined && isField(field) ? field.schema : field;
 		if (field !== undefined && this.schema?.["~standard"] === undefined)
-			throw new HoldfastError(
-				"invalid-argument",
-				"a field is no schema: give zod's, or another Standard Schema",
-			);
+			throw new HoldfastError("invalid-argument", "a field is no Standard Schema");
 		this.#migrations = options.migrations ?? [];
 		this.#given = options;
 		this.ttl = options.ttl === undefined ? undefined : parseTtl(options.ttl);

@@ -104,7 +104,7 @@ export class LiveManager {
 		const { backend, namespace = "default", timeout = 5000, limits = {}, layers = [] } = options;
 		const { clock = systemClock, codec = jsonCodec, random = Math.random } = options;
 		if (typeof backend?.commit !== "function")
-			throw new HoldfastError("invalid-argument", "backend is none: give one, such as memory()");
+			throw new HoldfastError("invalid-argument", "backend is none: memory() is one");
 		this.#options = options;
 		this.#backend = backend;
 		const store = new Store(

@@ -173,7 +173,7 @@ export class StateRules {
 
 	constructor(state: StateDefinition | undefined) {
 		if (state !== undefined && state.shape === undefined)
-			throw new HoldfastError("invalid-argument", "state is no definition: make it with defineState({ … })");
+			throw new HoldfastError("invalid-argument", "state is no definition: use defineState");
 		this.#shape = state?.shape;
 		this.#events = new FieldRules(state === undefined ? undefined : (state.shape.events ?? {}));
 	}
