@@ -6,8 +6,8 @@
 
 export { type BrowserBackend, type BrowserOptions, browser, indexedDb } from "./browser.js";
 export type { LogoutOptions, OfflineOptions, OfflineQueue, RefusedWrite } from "./offline.js";
-export { offlineQueue } from "./offline-queue.js";
 export type { Conflict, Resolve } from "./offline-conflict.js";
+export { offlineQueue } from "./offline-queue.js";
 export { type RemoteOptions, remote } from "./remote.js";
 export type { RemoteBackend } from "./remote-backend.js";
 export type { Page, PageNews } from "./remote-page.js";

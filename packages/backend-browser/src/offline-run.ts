@@ -37,7 +37,7 @@ export function runOf(line: readonly WaitingWrite[], most: number, now: number):
 }
 
 /** Whether the server may have forgotten by now whether it was sent a write. */
-export const isOutOfDate = ({ at }: WaitingWrite, now: number): boolean => at + queueLife < now;
+const isOutOfDate = ({ at }: WaitingWrite, now: number): boolean => at + queueLife < now;
 
 /**
  * A run as commits that are applied from the first one on, or not at all: each counts from exactly where the one before it did, which nobody else
