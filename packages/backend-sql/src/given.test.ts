@@ -1,7 +1,7 @@
 /** Pools that are given, and the views of the documentation. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { createStateManager } from "@holdfast/core";
+import { createStateManager, type StateManager } from "@holdfast/core";
 import { hasMysql, MysqlServer, mysqlName } from "@holdfast/test-servers/mysql-server";
 import { hasPostgres, PostgresServer } from "@holdfast/test-servers/postgres-server";
 import { CompiledQuery, Kysely, MysqlDialect, PostgresDialect } from "kysely";
@@ -80,16 +80,34 @@ describe.skipIf(!hasPostgres())("Postgres", () => {
 	});
 
 	test("where it can listen it says nothing", async () => {
-		const manager = createStateManager({ backend: sql(server.url), timeout: "1m" });
+		const listening = async (): Promise<StateManager> => {
+			const manager = createStateManager({ backend: sql(server.url), timeout: "1m" });
+			onTestFinished(async () => void (await manager.close()));
+			manager.on("error", (error) => told.push(error));
+			await manager.shared.subscribe("n", () => {}).ready;
+			return manager;
+		};
 		const told: unknown[] = [];
-		manager.on("error", (error) => told.push(error));
-		await manager.shared.subscribe("n", () => {}).ready;
-		// It listens, and has told itself so.
-		const last = `select query from pg_stat_activity
-			where (query like 'listen "%' or query like 'select pg_notify(%') and pid <> pg_backend_pid()`;
-		await vi.waitFor(async () => expect((await server.query(last)).length).toBeGreaterThan(1), {
-			timeout: 60_000,
-		});
+		const first = await listening();
+		const listen = await vi.waitFor(
+			async () => {
+				const [row] = (await server.query(
+					"select query from pg_stat_activity where query like 'listen \"%'",
+				)) as readonly [{ readonly query: string }];
+				return row.query;
+			},
+			{ timeout: 60_000 },
+		);
+		await first.close();
+		const client = new pg.Client(server.url);
+		onTestFinished(() => client.end());
+		const echo = Promise.withResolvers<void>();
+		client.on("notification", ({ payload }) => payload?.endsWith(" echo") && echo.resolve());
+		await client.connect();
+		await client.query(listen);
+		const manager = await listening();
+		// It tells itself that it listens.
+		await echo.promise;
 		await manager.close();
 		expect(told).toEqual([]);
 	});

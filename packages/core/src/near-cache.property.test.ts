@@ -33,6 +33,8 @@ class World {
 	readonly epochs: Epoch[] = [{ head: 0, since: 0, ended: false, entries: new Map() }];
 	readonly processes: Process[];
 	hits = 0;
+	/** The epoch that the store answered a read in: absence may have been there more than once. */
+	readonly #answered = new WeakMap<ReadAnswer, number>();
 	readonly #store: Backend;
 	#waiting: { readonly signal: boolean; readonly deliver: () => void }[] = [];
 	readonly #listeners: ((signal: Signal) => void)[][] = [[], []];
@@ -113,8 +115,8 @@ class World {
 			return;
 		}
 		const answer = Promise.resolve(process.backend.read([{ scope, keys }])[0] as ReadAnswer);
-		void answer.then(({ head }) => {
-			process.seen = Math.max(process.seen, this.#epochOf(head));
+		void answer.then((late) => {
+			process.seen = Math.max(process.seen, this.#answered.get(late) ?? 0);
 		});
 		await this.#quiet();
 	}
@@ -124,8 +126,8 @@ class World {
 		expect(at, "older than what this process saw or wrote").toBeGreaterThanOrEqual(process.seen);
 		const next = this.epochs[at + 1];
 		if (next !== undefined) expect(this.now - next.since, "older than maxAge").toBeLessThanOrEqual(age);
-		const ended = this.epochs.findLastIndex((epoch) => epoch.ended);
-		expect(at, "past the end of the scope").toBeGreaterThanOrEqual(ended);
+		const end = this.epochs.find((epoch, i) => i > at && epoch.head === 0);
+		expect(end?.ended ?? false, "past the end of the scope").toBe(false);
 		const truth = this.epochs[at]?.entries as ReadonlyMap<string, Entry>;
 		for (const [i, key] of keys.entries()) {
 			const entry = entries[i] as Entry | null;
@@ -166,7 +168,13 @@ class World {
 		};
 		return around(store, {
 			traits: { reach: "network", durable: false },
-			read: (asks) => asks.map((ask) => later(store.read([ask])[0] as ReadAnswer)),
+			read: (asks) =>
+				asks.map((ask) => {
+					const answer = store.read([ask])[0] as ReadAnswer;
+					const late = later(answer);
+					this.#answered.set(answer, this.epochs.length - 1);
+					return late;
+				}),
 			commit: (batches) => batches.map((batch) => later(store.commit([batch])[0] as BatchAnswer)),
 			log: (of, after, query) => later(store.log(of, after, query) as LogPage),
 			drop: (of) => {

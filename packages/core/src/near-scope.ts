@@ -94,7 +94,11 @@ export class NearScope {
 			this.#restart(head);
 			this.#era++;
 		}
-		if (head < this.#seen) return;
+		if (head < this.#seen) {
+			// Older, as a rule. But absence comes again: it may be that of a drop, and what was seen meanwhile of before it.
+			if (head === 0 || head < asked.seen) this.doubt();
+			return;
+		}
 		this.#saw(head);
 		if (!counts) return;
 		if (head > this.#cursor && this.#isLost(monotonic)) this.#restart(head);

@@ -242,7 +242,8 @@ class LiveCookieSessions implements CookieSessions {
 		isNew: boolean,
 		ends: number | null,
 	): Promise<OpenedSession> {
-		const left = Math.max(0, Math.floor(((ends ?? 0) - this.#parts.store.now()) / 1000));
+		// The store judges when a session ends: its cookie may be there for the rest of that second.
+		const left = Math.max(0, Math.ceil(((ends ?? 0) - this.#parts.store.now()) / 1000));
 		const cookie = `${this.#name}=${await this.#cookie.sign(id)}${this.#attributes}; Max-Age=${left}`;
 		return { id, user, isNew, cookie };
 	}
