@@ -25,10 +25,10 @@ conformance(
 				return () => tell(`restore/${id}`);
 			},
 			// Where four handles have a stream, the fifth asks every two seconds.
-			patience: 30_000,
+			patience: 120_000,
 			dispose: () => tell(`dispose/${id}`),
 		};
 	},
 	// A page has six connections to a server: what a test asks at once queues for them. Each test has a server of its own, and mostly waits.
-	{ timeout: 180_000, concurrent: true },
+	{ timeout: 600_000, concurrent: true },
 );

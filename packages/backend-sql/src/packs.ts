@@ -7,7 +7,6 @@ import { KnownScopes } from "./known-scopes.js";
 import { commitGuesses, mayGuess } from "./postgres-commits.js";
 import { ask, type Steps, toText } from "./statement.js";
 import type { Store } from "./store.js";
-import { StoreClock } from "./store-clock.js";
 import { addScopes } from "./write.js";
 
 type Answer = BatchAnswer | Failure;
@@ -83,9 +82,9 @@ export class Packs {
 		this.#store = store;
 		this.#clockOffset = clockOffset;
 		this.#tell = tell;
-		const { language, connections = packsAtOnce } = store;
-		if (language.engine.rowVersion !== undefined && store.prepares !== undefined)
-			this.#learned = { scopes: new KnownScopes(5000), clock: new StoreClock() };
+		const { clock, language, connections = packsAtOnce } = store;
+		if (language.engine.rowVersion !== undefined && clock !== undefined)
+			this.#learned = { scopes: new KnownScopes(5000), clock };
 		this.#most = language.engine.locksRows
 			? Math.max(1, Math.min(packsAtOnce, Math.ceil(connections / 2)))
 			: 1;

@@ -1,8 +1,9 @@
 /** Commits that are guesses: one statement where the guess is right, and never another result where it is wrong. */
 import { createStateManager, type StateManager } from "@holdfast/core";
+import { Client, put } from "@holdfast/core/testing";
 import { hasPostgres, PostgresServer } from "@holdfast/test-servers/postgres-server";
 import pg from "pg";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { sql } from "./sql.js";
 
 describe.skipIf(!hasPostgres())("a commit to a scope of Postgres", () => {
@@ -83,6 +84,20 @@ describe.skipIf(!hasPostgres())("a commit to a scope of Postgres", () => {
 		expect(await room.get("seen")).toBe(4);
 		expect(await room.get("count")).toBe(3);
 		await expectWhole("room", id);
+	});
+
+	test("is of no time before one that was read", async () => {
+		for (let i = 0; i < 30; i++) {
+			// One that has heard little of the database's clock, and that late.
+			const backend = sql(server.url);
+			onTestFinished(() => backend.close());
+			const client = new Client(backend, "default/clock");
+			for (let n = 0; n < 5; n++) {
+				const { now } = await client.read();
+				const { head } = await client.deliver(await client.batch([[put("n", n)]]));
+				expect(head).toBeGreaterThanOrEqual(now * 1000);
+			}
+		}
 	});
 
 	test("that adds keys is one statement, and finds those that were there after all", async () => {

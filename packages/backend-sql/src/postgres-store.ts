@@ -5,8 +5,9 @@ import { codeOf, type Language } from "./engine.js";
 import { binaryArray } from "./postgres-array.js";
 import type { Connections } from "./postgres-connections.js";
 import { type Answered, type PlainQuery, plainQueryOf } from "./postgres-query.js";
-import type { Answers, Row, Statement, Steps } from "./statement.js";
+import { type Answers, type Row, type Statement, type Steps, toNumber } from "./statement.js";
 import { type Store, TransactionError } from "./store.js";
+import { StoreClock } from "./store-clock.js";
 
 /** As much of a connection's socket as is needed. */
 interface Corking {
@@ -22,6 +23,7 @@ const rolledBack = new Error("the database rolled the transaction back");
 export class PostgresStore implements Store {
 	readonly language: Language;
 	readonly connections: number;
+	readonly clock = new StoreClock();
 	readonly #connections: Connections;
 	readonly #names = new Map<string, string>();
 	readonly #PlainQuery: PlainQuery;
@@ -53,10 +55,13 @@ export class PostgresStore implements Store {
 			});
 		};
 		let step = steps.next();
-		while (step.done !== true)
-			step = steps.next(
-				step.value.length === 1 ? [await one(step.value[0] as Statement)] : await allOf(step.value.map(one)),
-			);
+		while (step.done !== true) {
+			const answers: Answers =
+				step.value.length === 1 ? [await one(step.value[0] as Statement)] : await allOf(step.value.map(one));
+			// No commit is made at a time before one that was told.
+			for (const [row] of answers) if (row?.now !== undefined) this.clock.note(toNumber(row.now));
+			step = steps.next(answers);
+		}
 		return step.value;
 	}
 

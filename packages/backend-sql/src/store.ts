@@ -3,6 +3,7 @@ import type { Soon } from "@holdfast/core";
 import { CompiledQuery, type ControlledTransaction, type Kysely } from "kysely";
 import type { Language } from "./engine.js";
 import type { Row, Statement, Steps } from "./statement.js";
+import type { StoreClock } from "./store-clock.js";
 
 /** A transaction that failed. */
 export class TransactionError extends Error {
@@ -22,6 +23,8 @@ export interface Store {
 	readonly connections?: number;
 	/** Whether it prepares statements, once for each connection: a wide one is not planned each time. */
 	readonly prepares?: boolean;
+	/** What the database's clock says, where the store keeps in mind what was answered. */
+	readonly clock?: StoreClock;
 	/** Runs steps that only read. */
 	read<T>(steps: Steps<T>): Soon<T>;
 	/** Runs steps that begin a transaction first and end it last; fails with a {@link TransactionError}. */
