@@ -164,14 +164,17 @@ export class Language {
 		const { engine } = this;
 		return this.#split(rows, engine.rowsAtOnce, sizeOfRow).map((part) => {
 			const fragment = engine.rows(insertion, part);
-			return this.shape(insertion, fragment, () => {
-				const { table, columns, conflict, returning } = insertion;
-				const names = columns.map((column) => `"${column}"`).join(", ");
-				const suffix = conflict === undefined ? "" : engine.onConflict(conflict.keys, conflict.updated);
-				const answered = returning === undefined ? "" : engine.returning(returning);
-				return `insert into {${table}} (${names}) ${fragment.text()} ${suffix} ${answered}`;
-			});
+			return this.shape(insertion, fragment, () => this.inserting(insertion, fragment.text()));
 		});
+	}
+
+	/** The text that inserts the rows of a source: of values, or a select. */
+	inserting({ table, columns, conflict, returning }: Insertion, source: string): string {
+		const { engine } = this;
+		const names = columns.map((column) => `"${column}"`).join(", ");
+		const suffix = conflict === undefined ? "" : engine.onConflict(conflict.keys, conflict.updated);
+		const answered = returning === undefined ? "" : engine.returning(returning);
+		return `insert into {${table}} (${names}) ${source} ${suffix} ${answered}`;
 	}
 
 	#split<T>(items: readonly T[], most: number, sizeOf: (item: T) => number): readonly (readonly T[])[] {

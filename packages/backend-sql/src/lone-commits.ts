@@ -6,6 +6,7 @@ import {
 	type Entry,
 	evaluate,
 	judgeWriter,
+	type LogRecord,
 	type LogRetention,
 	type ScopeId,
 	type Sender,
@@ -20,20 +21,37 @@ import { headOf, wholeOf } from "./load.js";
 import { type Difference, LoadedScope, namedKeys } from "./loaded-scope.js";
 import { formatMoved, isPlain, lasts, movedColumns, rests } from "./plain-batch.js";
 import { cut, cutTo, isOver, logs, recordAt } from "./retention.js";
-import { formatAnswer, formatEntry, formatRecord, parseEntry, parseWriter } from "./rows.js";
+import { formatAnswer, formatChanges, formatEntry, formatRecord, parseEntry, parseWriter } from "./rows.js";
 import { formatScopeRow, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import { type Bound, type Row, type Statement, toNumber } from "./statement.js";
 import { deleteEntry, extendEntry, forgetWriters, insertions } from "./write.js";
 
-const moveScope = `update {scopes} set ${movedColumns.map((column) => `"${column}" = ?`).join(", ")} where "id" = ?`;
+const moveScope = (columns: readonly string[]): string =>
+	`update {scopes} set ${columns.map((column) => `"${column}" = ?`).join(", ")} where "id" = ?`;
+
+// Each value that is bound costs as much as a column that is written: what most rows have alike is said in the statement.
+const bareEntry = { expires_at: "null", metadata: "null" };
+const bareChange = { metadata: "null", quiet: "0", events: "'[]'" };
+
+const isBare = ({ metadata, quiet, events }: LogRecord): boolean =>
+	metadata === undefined && !quiet && events.length === 0;
+
+/** Whether of what a batch moves it is the head alone, and how many changes there are. */
+const movesHead = (before: ScopeRow, after: ScopeRow): boolean =>
+	before.eventsHead === after.eventsHead &&
+	before.changesOldest === after.changesOldest &&
+	before.eventsCount === after.eventsCount &&
+	before.eventsOldest === after.eventsOldest;
 
 function prepareAll(database: EmbeddedDatabase, language: Language) {
 	const prepare = (text: string): EmbeddedStatement => database.prepare(language.say(text).text);
-	const insert = (insertion: Insertion): EmbeddedStatement => {
-		const [one] = language.insert(insertion, [insertion.columns.map(() => null)]);
-		return database.prepare((one as Statement).text);
+	const insert = (insertion: Insertion, alike: Readonly<Record<string, string>> = {}): EmbeddedStatement => {
+		const values = insertion.columns.map((column) => alike[column] ?? "?").join(", ");
+		return prepare(language.inserting(insertion, `values (${values})`));
 	};
 	return {
+		bareEntry: insert(insertions.entries, bareEntry),
+		bareChange: insert(insertions.changes, bareChange),
 		entries: insert(insertions.entries),
 		changes: insert(insertions.changes),
 		events: insert(insertions.events),
@@ -44,7 +62,8 @@ function prepareAll(database: EmbeddedDatabase, language: Language) {
 		rollback: prepare("rollback"),
 		whole: prepare(wholeOf),
 		head: prepare(headOf),
-		move: prepare(moveScope),
+		move: prepare(moveScope(movedColumns)),
+		moveHead: prepare(moveScope(["head", "time", "changes_count"])),
 		delete: prepare(deleteEntry),
 		extend: prepare(extendEntry),
 		scope: prepare(
@@ -104,12 +123,10 @@ export class LoneCommits {
 		clockOffset: number,
 	): Packed | undefined {
 		if (!commit.do.every(lasts)) return undefined;
-		const unremembered = { writer: "", sequence: 0, until: Number.POSITIVE_INFINITY };
-		return this.#commit(
-			{ scope, floor, keep, step, commits: [commit as Commit], ...unremembered },
-			clockOffset,
-			false,
-		);
+		const commits = [commit as Commit];
+		const until = Number.POSITIVE_INFINITY;
+		const batch = { scope, floor, keep, step, commits, writer: "", sequence: 0, until };
+		return this.#commit(batch, clockOffset, false);
 	}
 
 	#commit(batch: Batch, clockOffset: number, remembers: boolean): Packed | undefined {
@@ -189,14 +206,26 @@ export class LoneCommits {
 	#writeEntries(id: number, { deleted, put, extended }: Difference): void {
 		const { delete: remove, extend } = this.#statements;
 		for (const key of deleted) remove.run([id, key]);
-		this.#insert(
-			"entries",
-			put.map((entry) => [id, ...formatEntry(entry)]),
-		);
+		const [entry] = put;
+		if (put.length === 1 && entry?.expiresAt === null && entry.metadata === undefined) {
+			const { key, revision, createdRevision, value } = entry;
+			this.#statements.bareEntry.run([id, key, revision, createdRevision, value.text]);
+		} else
+			this.#insert(
+				"entries",
+				put.map((each) => [id, ...formatEntry(each)]),
+			);
 		for (const { key, expiresAt } of extended) extend.run([expiresAt, id, key]);
 	}
 
 	#log(id: number, { keep }: Batch, records: Packed["records"]): void {
+		const [record] = records;
+		if (records.length === 1 && record !== undefined && isBare(record)) {
+			const { revision, previous, previousEvents, id: name, time, origin = null, changes } = record;
+			const row = [id, revision, previous, previousEvents, name, time, origin, formatChanges(changes)];
+			if (keep.changes.count > 0) this.#statements.bareChange.run(row);
+			return;
+		}
 		const logged = records.map((record) => [id, ...formatRecord(record)]);
 		if (keep.changes.count > 0) this.#insert("changes", logged);
 		if (keep.events.count > 0)
@@ -235,8 +264,9 @@ export class LoneCommits {
 	}
 
 	#writeScope(before: ScopeRow, after: ScopeRow): void {
-		const { scopes, move } = this.#statements;
-		if (rests(before, after)) move.run([...formatMoved(after), before.id]);
-		else scopes.run(formatScopeRow(after));
+		const { scopes, move, moveHead } = this.#statements;
+		if (!rests(before, after)) scopes.run(formatScopeRow(after));
+		else if (movesHead(before, after)) moveHead.run([after.head, after.time, after.changesCount, before.id]);
+		else move.run([...formatMoved(after), before.id]);
 	}
 }

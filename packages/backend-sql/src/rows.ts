@@ -99,8 +99,15 @@ const formatChange = ({ type, key, entry }: Change): string => {
 	const change = `{"type":"${type}","key":${JSON.stringify(key)}`;
 	if (entry === null) return `${change}}`;
 	const { value, createdRevision, expiresAt } = entry;
-	return `${change},"value":${JSON.stringify(value.text)},"created":${createdRevision},"expires":${expiresAt}}`;
+	const written = `${change},"value":${JSON.stringify(value.text)},"created":${createdRevision}`;
+	return expiresAt === null ? `${written}}` : `${written},"expires":${expiresAt}}`;
 };
+
+/** What a record's changes are stored as. */
+export const formatChanges = (changes: LogRecord["changes"]): string =>
+	changes.length === 1
+		? `[${formatChange(changes[0] as Change)}]`
+		: `[${changes.map(formatChange).join(",")}]`;
 
 /** What {@link recordColumns} hold. */
 export const formatRecord = (record: LogRecord): Bound[] => [
@@ -112,7 +119,7 @@ export const formatRecord = (record: LogRecord): Bound[] => [
 	record.origin ?? null,
 	formatMetadata(record.metadata),
 	record.quiet ? 1 : 0,
-	`[${record.changes.map(formatChange).join(",")}]`,
+	formatChanges(record.changes),
 	record.events.length === 0
 		? "[]"
 		: JSON.stringify(record.events.map(({ type, payload }) => ({ type, payload: payload.text }))),
