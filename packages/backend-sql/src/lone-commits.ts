@@ -6,7 +6,6 @@ import {
 	type Entry,
 	evaluate,
 	judgeWriter,
-	type LogRecord,
 	type LogRetention,
 	type ScopeId,
 	type Sender,
@@ -21,20 +20,23 @@ import { headOf, wholeOf } from "./load.js";
 import { type Difference, LoadedScope, namedKeys } from "./loaded-scope.js";
 import { formatMoved, isPlain, lasts, movedColumns, rests } from "./plain-batch.js";
 import { cut, cutTo, isOver, logs, recordAt } from "./retention.js";
-import { formatAnswer, formatChanges, formatEntry, formatRecord, parseEntry, parseWriter } from "./rows.js";
+import {
+	formatAnswer,
+	formatBareEntry,
+	formatBareRecord,
+	formatEntry,
+	formatRecord,
+	isBareEntry,
+	isBareRecord,
+	parseEntry,
+	parseWriter,
+} from "./rows.js";
 import { formatScopeRow, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import { type Bound, type Row, type Statement, toNumber } from "./statement.js";
 import { deleteEntry, extendEntry, forgetWriters, insertions } from "./write.js";
 
 const moveScope = (columns: readonly string[]): string =>
 	`update {scopes} set ${columns.map((column) => `"${column}" = ?`).join(", ")} where "id" = ?`;
-
-// Each value that is bound costs as much as a column that is written: what most rows have alike is said in the statement.
-const bareEntry = { expires_at: "null", metadata: "null" };
-const bareChange = { metadata: "null", quiet: "0", events: "'[]'" };
-
-const isBare = ({ metadata, quiet, events }: LogRecord): boolean =>
-	metadata === undefined && !quiet && events.length === 0;
 
 /** Whether of what a batch moves it is the head alone, and how many changes there are. */
 const movesHead = (before: ScopeRow, after: ScopeRow): boolean =>
@@ -45,15 +47,15 @@ const movesHead = (before: ScopeRow, after: ScopeRow): boolean =>
 
 function prepareAll(database: EmbeddedDatabase, language: Language) {
 	const prepare = (text: string): EmbeddedStatement => database.prepare(language.say(text).text);
-	const insert = (insertion: Insertion, alike: Readonly<Record<string, string>> = {}): EmbeddedStatement => {
-		const values = insertion.columns.map((column) => alike[column] ?? "?").join(", ");
-		return prepare(language.inserting(insertion, `values (${values})`));
+	const insert = (insertion: Insertion): EmbeddedStatement => {
+		const [one] = language.insert(insertion, [insertion.columns.map(() => null)]);
+		return database.prepare((one as Statement).text);
 	};
 	return {
-		bareEntry: insert(insertions.entries, bareEntry),
-		bareChange: insert(insertions.changes, bareChange),
 		entries: insert(insertions.entries),
+		bareEntries: insert(insertions.bareEntries),
 		changes: insert(insertions.changes),
+		bareChanges: insert(insertions.bareChanges),
 		events: insert(insertions.events),
 		writers: insert(insertions.writers),
 		scopes: insert(insertions.scopes),
@@ -206,24 +208,26 @@ export class LoneCommits {
 	#writeEntries(id: number, { deleted, put, extended }: Difference): void {
 		const { delete: remove, extend } = this.#statements;
 		for (const key of deleted) remove.run([id, key]);
-		const [entry] = put;
-		if (put.length === 1 && entry?.expiresAt === null && entry.metadata === undefined) {
-			const { key, revision, createdRevision, value } = entry;
-			this.#statements.bareEntry.run([id, key, revision, createdRevision, value.text]);
-		} else
+		if (put.every(isBareEntry))
+			this.#insert(
+				"bareEntries",
+				put.map((entry) => formatBareEntry(id, entry)),
+			);
+		else
 			this.#insert(
 				"entries",
-				put.map((each) => [id, ...formatEntry(each)]),
+				put.map((entry) => [id, ...formatEntry(entry)]),
 			);
 		for (const { key, expiresAt } of extended) extend.run([expiresAt, id, key]);
 	}
 
 	#log(id: number, { keep }: Batch, records: Packed["records"]): void {
-		const [record] = records;
-		if (records.length === 1 && record !== undefined && isBare(record)) {
-			const { revision, previous, previousEvents, id: name, time, origin = null, changes } = record;
-			const row = [id, revision, previous, previousEvents, name, time, origin, formatChanges(changes)];
-			if (keep.changes.count > 0) this.#statements.bareChange.run(row);
+		if (records.every(isBareRecord)) {
+			if (keep.changes.count > 0)
+				this.#insert(
+					"bareChanges",
+					records.map((record) => formatBareRecord(id, record)),
+				);
 			return;
 		}
 		const logged = records.map((record) => [id, ...formatRecord(record)]);
@@ -235,7 +239,10 @@ export class LoneCommits {
 			);
 	}
 
-	#insert(table: "entries" | "changes" | "events", rows: readonly (readonly Bound[])[]): void {
+	#insert(
+		table: Exclude<keyof typeof insertions, "scopes" | "writers">,
+		rows: readonly (readonly Bound[])[],
+	): void {
 		const [row] = rows;
 		if (row === undefined) return;
 		if (rows.length === 1) this.#statements[table].run(row);
