@@ -18,6 +18,8 @@ export interface Fragment {
 export interface Insertion {
 	readonly table: "scopes" | "entries" | "changes" | "events" | "writers";
 	readonly columns: readonly string[];
+	/** Further columns, which all rows have alike, as SQL: values that are not bound. */
+	readonly alike?: Readonly<Record<string, string>>;
 	/** The columns that are answered of each row that was added or changed, where the database can. */
 	readonly returning?: string;
 	readonly conflict?: { readonly keys: readonly string[]; readonly updated: readonly string[] };
@@ -165,8 +167,8 @@ export class Language {
 		return this.#split(rows, engine.rowsAtOnce, sizeOfRow).map((part) => {
 			const fragment = engine.rows(insertion, part);
 			return this.shape(insertion, fragment, () => {
-				const { table, columns, conflict, returning } = insertion;
-				const names = columns.map((column) => `"${column}"`).join(", ");
+				const { table, columns, alike = {}, conflict, returning } = insertion;
+				const names = [...columns, ...Object.keys(alike)].map((column) => `"${column}"`).join(", ");
 				const suffix = conflict === undefined ? "" : engine.onConflict(conflict.keys, conflict.updated);
 				const answered = returning === undefined ? "" : engine.returning(returning);
 				return `insert into {${table}} (${names}) ${fragment.text()} ${suffix} ${answered}`;
@@ -204,13 +206,22 @@ export class Language {
 	}
 }
 
-const sizeOfRow = (row: readonly Bound[]): number =>
-	row.reduce<number>((sum, value) => sum + (typeof value === "string" ? value.length : 8), 0);
+function sizeOfRow(row: readonly Bound[]): number {
+	let size = 0;
+	for (const value of row) size += typeof value === "string" ? value.length : 8;
+	return size;
+}
 
 /** Rows of values, written out. */
-export const valuesOf = ({ columns }: Insertion, rows: readonly (readonly Bound[])[]): Fragment => ({
+export const valuesOf = (
+	{ columns, alike = {} }: Insertion,
+	rows: readonly (readonly Bound[])[],
+): Fragment => ({
 	size: rows.length,
-	text: () => `values ${rows.map(() => `(${columns.map(() => "?").join(", ")})`).join(", ")}`,
+	text: () => {
+		const row = [...columns.map(() => "?"), ...Object.values(alike)].join(", ");
+		return `values ${rows.map(() => `(${row})`).join(", ")}`;
+	},
 	values: rows.length === 1 ? (rows[0] as readonly Bound[]) : rows.flat(),
 });
 

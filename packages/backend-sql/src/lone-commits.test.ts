@@ -78,3 +78,33 @@ test("what was given up while others held the file is not applied behind what ca
 	);
 	expect(logged.at(-2)).toContain('\\"after\\"');
 });
+
+test("what has no metadata is written over what had some, alone and with others", async () => {
+	const { manager, rows } = await open();
+	const { shared } = manager;
+	const metadata = { by: "ada" };
+	const told = { metadata: '{"by":"ada"}', quiet: 1, events: "[]" };
+	const bare = { metadata: null, quiet: 0, events: "[]" };
+	const entries = (): object[] =>
+		rows("select metadata, expires_at, value from holdfast_entries order by key");
+	await shared.set("a", 0);
+	await shared.set("a", 1, { metadata, notify: false });
+	expect(entries()).toMatchObject([{ metadata: told.metadata, expires_at: null, value: "1" }]);
+	await shared.set("a", 2);
+	expect(entries()).toMatchObject([{ metadata: null, expires_at: null, value: "2" }]);
+	await Promise.all([shared.set("a", 3, { metadata, notify: false }), shared.set("b", 3)]);
+	await Promise.all([shared.set("a", 4), shared.set("b", 4)]);
+	expect(entries()).toMatchObject([
+		{ metadata: null, expires_at: null, value: "4" },
+		{ metadata: null, expires_at: null, value: "4" },
+	]);
+	expect(rows("select metadata, quiet, events from holdfast_changes order by revision")).toMatchObject([
+		bare,
+		told,
+		bare,
+		told,
+		bare,
+		bare,
+		bare,
+	]);
+});

@@ -20,12 +20,30 @@ import { headOf, wholeOf } from "./load.js";
 import { type Difference, LoadedScope, namedKeys } from "./loaded-scope.js";
 import { formatMoved, isPlain, lasts, movedColumns, rests } from "./plain-batch.js";
 import { cut, cutTo, isOver, logs, recordAt } from "./retention.js";
-import { formatAnswer, formatEntry, formatRecord, parseEntry, parseWriter } from "./rows.js";
+import {
+	formatAnswer,
+	formatBareEntry,
+	formatBareRecord,
+	formatEntry,
+	formatRecord,
+	isBareEntry,
+	isBareRecord,
+	parseEntry,
+	parseWriter,
+} from "./rows.js";
 import { formatScopeRow, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import { type Bound, type Row, type Statement, toNumber } from "./statement.js";
 import { deleteEntry, extendEntry, forgetWriters, insertions } from "./write.js";
 
-const moveScope = `update {scopes} set ${movedColumns.map((column) => `"${column}" = ?`).join(", ")} where "id" = ?`;
+const moveScope = (columns: readonly string[]): string =>
+	`update {scopes} set ${columns.map((column) => `"${column}" = ?`).join(", ")} where "id" = ?`;
+
+/** Whether of what a batch moves it is the head alone, and how many changes there are. */
+const movesHead = (before: ScopeRow, after: ScopeRow): boolean =>
+	before.eventsHead === after.eventsHead &&
+	before.changesOldest === after.changesOldest &&
+	before.eventsCount === after.eventsCount &&
+	before.eventsOldest === after.eventsOldest;
 
 function prepareAll(database: EmbeddedDatabase, language: Language) {
 	const prepare = (text: string): EmbeddedStatement => database.prepare(language.say(text).text);
@@ -35,7 +53,9 @@ function prepareAll(database: EmbeddedDatabase, language: Language) {
 	};
 	return {
 		entries: insert(insertions.entries),
+		bareEntries: insert(insertions.bareEntries),
 		changes: insert(insertions.changes),
+		bareChanges: insert(insertions.bareChanges),
 		events: insert(insertions.events),
 		writers: insert(insertions.writers),
 		scopes: insert(insertions.scopes),
@@ -44,7 +64,8 @@ function prepareAll(database: EmbeddedDatabase, language: Language) {
 		rollback: prepare("rollback"),
 		whole: prepare(wholeOf),
 		head: prepare(headOf),
-		move: prepare(moveScope),
+		move: prepare(moveScope(movedColumns)),
+		moveHead: prepare(moveScope(["head", "time", "changes_count"])),
 		delete: prepare(deleteEntry),
 		extend: prepare(extendEntry),
 		scope: prepare(
@@ -104,12 +125,10 @@ export class LoneCommits {
 		clockOffset: number,
 	): Packed | undefined {
 		if (!commit.do.every(lasts)) return undefined;
-		const unremembered = { writer: "", sequence: 0, until: Number.POSITIVE_INFINITY };
-		return this.#commit(
-			{ scope, floor, keep, step, commits: [commit as Commit], ...unremembered },
-			clockOffset,
-			false,
-		);
+		const commits = [commit as Commit];
+		const until = Number.POSITIVE_INFINITY;
+		const batch = { scope, floor, keep, step, commits, writer: "", sequence: 0, until };
+		return this.#commit(batch, clockOffset, false);
 	}
 
 	#commit(batch: Batch, clockOffset: number, remembers: boolean): Packed | undefined {
@@ -189,14 +208,28 @@ export class LoneCommits {
 	#writeEntries(id: number, { deleted, put, extended }: Difference): void {
 		const { delete: remove, extend } = this.#statements;
 		for (const key of deleted) remove.run([id, key]);
-		this.#insert(
-			"entries",
-			put.map((entry) => [id, ...formatEntry(entry)]),
-		);
+		if (put.every(isBareEntry))
+			this.#insert(
+				"bareEntries",
+				put.map((entry) => formatBareEntry(id, entry)),
+			);
+		else
+			this.#insert(
+				"entries",
+				put.map((entry) => [id, ...formatEntry(entry)]),
+			);
 		for (const { key, expiresAt } of extended) extend.run([expiresAt, id, key]);
 	}
 
 	#log(id: number, { keep }: Batch, records: Packed["records"]): void {
+		if (records.every(isBareRecord)) {
+			if (keep.changes.count > 0)
+				this.#insert(
+					"bareChanges",
+					records.map((record) => formatBareRecord(id, record)),
+				);
+			return;
+		}
 		const logged = records.map((record) => [id, ...formatRecord(record)]);
 		if (keep.changes.count > 0) this.#insert("changes", logged);
 		if (keep.events.count > 0)
@@ -206,7 +239,10 @@ export class LoneCommits {
 			);
 	}
 
-	#insert(table: "entries" | "changes" | "events", rows: readonly (readonly Bound[])[]): void {
+	#insert(
+		table: Exclude<keyof typeof insertions, "scopes" | "writers">,
+		rows: readonly (readonly Bound[])[],
+	): void {
 		const [row] = rows;
 		if (row === undefined) return;
 		if (rows.length === 1) this.#statements[table].run(row);
@@ -235,8 +271,9 @@ export class LoneCommits {
 	}
 
 	#writeScope(before: ScopeRow, after: ScopeRow): void {
-		const { scopes, move } = this.#statements;
-		if (rests(before, after)) move.run([...formatMoved(after), before.id]);
-		else scopes.run(formatScopeRow(after));
+		const { scopes, move, moveHead } = this.#statements;
+		if (!rests(before, after)) scopes.run(formatScopeRow(after));
+		else if (movesHead(before, after)) moveHead.run([after.head, after.time, after.changesCount, before.id]);
+		else move.run([...formatMoved(after), before.id]);
 	}
 }

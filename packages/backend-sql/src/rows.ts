@@ -85,6 +85,16 @@ export const formatEntry = (entry: Entry): Bound[] => [
 	entry.value.text,
 ];
 
+/** Whether an entry has neither a deadline nor metadata. */
+export const isBareEntry = ({ expiresAt, metadata }: Entry): boolean =>
+	expiresAt === null && metadata === undefined;
+
+/** The row of such an entry of a scope, in the order of `insertions.bareEntries`. */
+export const formatBareEntry = (
+	scopeId: number,
+	{ key, revision, createdRevision, value }: Entry,
+): Bound[] => [scopeId, key, revision, createdRevision, value.text];
+
 interface StoredChange {
 	readonly type: Change["type"];
 	readonly key: string;
@@ -99,8 +109,14 @@ const formatChange = ({ type, key, entry }: Change): string => {
 	const change = `{"type":"${type}","key":${JSON.stringify(key)}`;
 	if (entry === null) return `${change}}`;
 	const { value, createdRevision, expiresAt } = entry;
-	return `${change},"value":${JSON.stringify(value.text)},"created":${createdRevision},"expires":${expiresAt}}`;
+	const written = `${change},"value":${JSON.stringify(value.text)},"created":${createdRevision}`;
+	return expiresAt === null ? `${written}}` : `${written},"expires":${expiresAt}}`;
 };
+
+const formatChanges = (changes: LogRecord["changes"]): string =>
+	changes.length === 1
+		? `[${formatChange(changes[0] as Change)}]`
+		: `[${changes.map(formatChange).join(",")}]`;
 
 /** What {@link recordColumns} hold. */
 export const formatRecord = (record: LogRecord): Bound[] => [
@@ -112,10 +128,26 @@ export const formatRecord = (record: LogRecord): Bound[] => [
 	record.origin ?? null,
 	formatMetadata(record.metadata),
 	record.quiet ? 1 : 0,
-	`[${record.changes.map(formatChange).join(",")}]`,
+	formatChanges(record.changes),
 	record.events.length === 0
 		? "[]"
 		: JSON.stringify(record.events.map(({ type, payload }) => ({ type, payload: payload.text }))),
+];
+
+/** Whether a record holds changes alone, and is not quiet. */
+export const isBareRecord = ({ metadata, quiet, events }: LogRecord): boolean =>
+	metadata === undefined && !quiet && events.length === 0;
+
+/** The row of such a record of a scope, in the order of `insertions.bareChanges`. */
+export const formatBareRecord = (scopeId: number, record: LogRecord): Bound[] => [
+	scopeId,
+	record.revision,
+	record.previous,
+	record.previousEvents,
+	record.id,
+	record.time,
+	record.origin ?? null,
+	formatChanges(record.changes),
 ];
 
 /** A record of its row. */

@@ -21,13 +21,14 @@ const isCondition = (error: unknown, name: string, number: number): boolean =>
 
 /** Rows of values; those that are the same in all rows are handed over once, since that is most of what a row costs. */
 function rowsOf(insertion: Insertion, rows: readonly (readonly Bound[])[]): Fragment {
+	if (rows.length === 1) return valuesOf(insertion, rows);
 	const [first] = rows as readonly [readonly Bound[]];
 	const shared: Bound[] = [];
 	const own: number[] = [];
 	let form = 0;
 	for (let i = 0; i < first.length; i++) {
 		const value = first[i] as Bound;
-		if (rows.length > 1 && rows.every((row) => row[i] === value)) {
+		if (rows.every((row) => row[i] === value)) {
 			shared.push(value);
 			form += 2 ** i;
 		} else own.push(i);
@@ -39,7 +40,8 @@ function rowsOf(insertion: Insertion, rows: readonly (readonly Bound[])[]): Frag
 		size: rows.length,
 		form,
 		text: () => {
-			const selected = first.map((_, i) => (own.includes(i) ? `v.column${own.indexOf(i) + 1}` : "?"));
+			const bound = first.map((_, i) => (own.includes(i) ? `v.column${own.indexOf(i) + 1}` : "?"));
+			const selected = [...bound, ...Object.values(insertion.alike ?? {})];
 			const row = `(${own.map(() => "?").join(", ")})`;
 			// Without a condition SQLite takes what follows for a join's.
 			return `select ${selected.join(", ")} from (values ${rows.map(() => row).join(", ")}) v where true`;

@@ -15,7 +15,19 @@ export const insertions = {
 		columns: ["scope_id", ...entryColumns],
 		conflict: { keys: ["scope_id", "key"], updated: entryColumns.slice(1) },
 	},
+	// Most entries have neither a deadline nor metadata, and most records no more than changes.
+	bareEntries: {
+		table: "entries",
+		columns: ["scope_id", "key", "revision", "created_revision", "value"],
+		alike: { expires_at: "null", metadata: "null" },
+		conflict: { keys: ["scope_id", "key"], updated: entryColumns.slice(1) },
+	},
 	changes: { table: "changes", columns: logColumns },
+	bareChanges: {
+		table: "changes",
+		columns: ["scope_id", "revision", "previous", "previous_events", "id", "time", "origin", "changes"],
+		alike: { metadata: "null", quiet: "0", events: "'[]'" },
+	},
 	events: { table: "events", columns: logColumns },
 	writers: {
 		table: "writers",

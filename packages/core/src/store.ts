@@ -113,7 +113,7 @@ export class Store {
 	closed = false;
 	readonly #report: (error: HoldfastError) => void;
 	readonly #changed: () => void;
-	readonly #turns: Partial<Record<Turn, () => void>> = {};
+	#turns: Partial<Record<Turn, () => void>> = {};
 	#turning = false;
 
 	constructor(
@@ -177,8 +177,7 @@ export class Store {
 		nextTurn(() => {
 			this.#turning = false;
 			const { commits, reads } = this.#turns;
-			delete this.#turns.commits;
-			delete this.#turns.reads;
+			this.#turns = {};
 			commits?.();
 			reads?.();
 		});
