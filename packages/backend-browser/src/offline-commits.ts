@@ -132,7 +132,7 @@ export class OfflineCommits {
 			if (this.#closed) throw new HoldfastError("closed", "the backend is closed");
 			if (fit.length > 0) {
 				const view = await this.#mine(scope);
-				const waiting = view.writes.all.length;
+				const waiting = view.writes.lines.all.size;
 				if (waiting + fit.length > this.#queueLimit)
 					throw new HoldfastError("full", `${waiting} deferred writes wait already: nothing was written`, {
 						scope: nameOfScope(scope),
@@ -188,17 +188,18 @@ export class OfflineCommits {
 			return refusedBy(offlineError(scope, "deferred writes of this scope were not sent yet"));
 		const { view } = this.#users;
 		const judgeable = commits.map((commit) => view?.judgeable(scope, commit) ?? commit);
+		const asked = this.#users.ask(scope);
 		const [sent] = this.#remote.commit([{ ...batch, commits: judgeable }]);
 		const answer = (await sent) as BatchAnswer | Failure;
 		if (view !== undefined && view === this.#users.view && !("failed" in answer))
 			for (const [i, outcome] of answer.outcomes.entries())
-				if (outcome.ok) view.committed(scope, commits[i] as Commit, outcome);
+				if (outcome.ok) view.committed(scope, commits[i] as Commit, asked, outcome);
 		return answer;
 	}
 
 	/** Whether a deferred write to a scope is yet to be sent, so that a later one would overtake it. */
 	#isWaiting(scope: ScopeId): boolean {
-		const [first] = this.#users.view?.writes.line(scope) ?? [];
+		const first = this.#users.view?.writes.lines.of(scope).first;
 		return first !== undefined && first.refused === undefined;
 	}
 }

@@ -1,6 +1,6 @@
 /** What a user's page last knew, in the page's own store: for a start without a network. A row per scope, written a moment after it changed. */
 import { type Cancel, type Clock, isHoldfastError, type Scope, type ScopeId } from "@holdfast/core";
-import { type KnownData, KnownScope } from "./offline-known.js";
+import { type Asked, type KnownData, KnownScope } from "./offline-known.js";
 
 /** How long changes are gathered before they are written, in ms. */
 const gatherFor = 20;
@@ -56,6 +56,11 @@ export class OfflineCopy {
 		this.#loaded.set(scope, loading);
 		await loading;
 		return this.of(scope);
+	}
+
+	/** What an answer about a scope will be judged by that is asked for now. */
+	ask(scope: ScopeId): Asked {
+		return this.of(scope).ask(this.#clock.now());
 	}
 
 	/** The server has told something of a scope: it is written soon. */

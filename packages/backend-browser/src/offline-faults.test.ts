@@ -160,6 +160,29 @@ describe("tabs of one device", { timeout: 120_000 }, () => {
 		expect(tabs.map(({ queue }) => queue.refused)).toEqual([[], []]);
 	});
 
+	test("close also where a lock is not answered, as in a page that is rendered ahead; what waits is sent by the next one", async () => {
+		const bank = await Bank.open();
+		const device = memory();
+		let asked = 0;
+		// Of a page that is never shown.
+		const request = (): Promise<never> => {
+			asked++;
+			return new Promise(() => {});
+		};
+		const locks = { request, query: navigator.locks.query } as unknown as LockManager;
+		const ahead = load(bank, device, { page: { ...tabPage, locks } });
+		expect(await ahead.manager.shared.get("a")).toBeUndefined();
+		await ahead.manager.shared.set("a", 1, deferred);
+		await eventually(() => expect(asked).toBe(1));
+		expect(await ahead.manager.shared.get("a")).toBe(1);
+		await ahead.manager.close();
+		expect(await bank.manager.shared.get("a")).toBeUndefined();
+		const next = load(bank, device, { page: tabPage });
+		await next.manager.shared.get("b");
+		await sent(next);
+		expect(await bank.history()).toEqual([["a", 1]]);
+	});
+
 	test("do not send at once where the device's store fails for one scope while another one is sent", async () => {
 		const bank = await Bank.open();
 		const store = memory();

@@ -21,11 +21,11 @@ import { StateServer } from "./state-server.js";
 export const ends: (() => unknown)[] = [];
 
 /** The clocks of the test's pages. */
-const clocks: TestClock[] = [];
+const clocks = new Set<TestClock>();
 
 afterEach(async () => {
 	for (const end of ends.splice(0).reverse()) await end();
-	clocks.length = 0;
+	clocks.clear();
 });
 
 export const deferred = { durability: "deferred" } as const;
@@ -107,6 +107,14 @@ export class Bank {
 		return fetch(input, { ...init, headers });
 	};
 
+	/** The server comes back with nothing of what it held. */
+	async lose(): Promise<void> {
+		await this.server.stop();
+		const { scopes } = await this.store.scopes({ prefix: "", after: null, limit: 1000 });
+		for (const { scope } of scopes) await this.store.drop(scope);
+		await this.server.run();
+	}
+
 	/** Keys and values in the order in which they were stored. */
 	async history(scope = this.manager.shared): Promise<unknown[]> {
 		const seen: unknown[] = [];
@@ -132,11 +140,11 @@ export interface Tab {
 export function load(
 	bank: Bank,
 	device: Backend,
-	options: Partial<RemoteOptions> = {},
+	options: Partial<RemoteOptions> & { readonly clock?: TestClock } = {},
 	offline: OfflineOptions = {},
 ): Tab {
-	const clock = new TestClock();
-	clocks.push(clock);
+	const { clock = new TestClock() } = options;
+	clocks.add(clock);
 	// A server that is slow because the machine is has not fallen silent, and no call is given up for that.
 	const queue = offlineQueue(device, { grace: "1h", ...offline });
 	const backend = remote({
@@ -144,8 +152,8 @@ export function load(
 		fetch: bank.fetch,
 		offline: queue,
 		answerWithin: "1h",
-		clock,
 		...options,
+		clock,
 	});
 	const manager = createStateManager({ backend, clock, timeout: "1h" });
 	manager.on("error", () => {});

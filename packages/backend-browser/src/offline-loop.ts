@@ -41,8 +41,8 @@ export class SendingLoop {
 	async close(): Promise<void> {
 		this.#closed = true;
 		this.#retry?.();
-		await this.#running;
 		this.#turn.close();
+		await this.#running;
 	}
 
 	async #run(): Promise<void> {
@@ -72,7 +72,7 @@ export class SendingLoop {
 	async #sendOnce(): Promise<boolean> {
 		const { identity, page, reads, url } = this.#parts;
 		const writes = this.#writes();
-		const scope = writes?.sendable[0];
+		const scope = writes?.lines.sendable[0];
 		if (writes === undefined || scope === undefined) return true;
 		if (!page.connected) return false;
 		// Who asks has to be known first: what one user wrote is never sent as another.

@@ -43,10 +43,11 @@ export class OfflinePost {
 		keys: readonly string[] = [],
 	): Promise<Counted | Failure>[] {
 		const { reads, clock, identity } = this.parts;
-		const { name } = writes;
+		const { lines } = writes;
+		const { name } = lines;
 		const asked = [...new Set(keys)].slice(0, mostKeys);
 		const counter = queueKey(identity.origin ?? "", name);
-		const before = scopes.map((scope) => writes.sent(scope));
+		const before = scopes.map((scope) => lines.of(scope).sent[0]);
 		const answers = reads.read(scopes.map((scope) => ({ scope, keys: [counter, ...asked] })));
 		return answers.map(async (answering: Promise<ReadAnswer | Failure>, i) => {
 			const answer = await answering;

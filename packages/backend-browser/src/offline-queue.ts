@@ -27,12 +27,13 @@ import {
 } from "@holdfast/core";
 import type { LogoutOptions, OfflineOptions, OfflineQueue, RefusedWrite } from "./offline.js";
 import { OfflineCommits } from "./offline-commits.js";
+import { noneRefused } from "./offline-lines.js";
 import { SendingLoop } from "./offline-loop.js";
 import { Network } from "./offline-network.js";
 import { OfflineReads } from "./offline-reads.js";
 import { Sending } from "./offline-sending.js";
 import { type Hear, OfflineUsers } from "./offline-users.js";
-import { keysOf, nameOfScope } from "./offline-write.js";
+import { keysOf, nameOfScope, type Refusal, type WaitingWrite } from "./offline-write.js";
 import type { RemoteBackend, RemoteInside } from "./remote-backend.js";
 import type { RemoteStatus } from "./remote-status.js";
 
@@ -62,6 +63,8 @@ class LiveQueue implements OfflineQueue, RemoteBackend {
 	#reads!: OfflineReads;
 	#commits!: OfflineCommits;
 	#loop!: SendingLoop;
+	/** What `refused` was made of. */
+	#told = noneRefused;
 	#closed = false;
 
 	constructor(store: Backend, options: OfflineOptions) {
@@ -145,13 +148,14 @@ class LiveQueue implements OfflineQueue, RemoteBackend {
 		const view = await this.#users.known();
 		if (view !== undefined) {
 			const { writes, copy } = view;
-			const isWaiting = (): boolean => writes.sendable.length > 0;
+			const { all } = writes.lines;
+			const isWaiting = (): boolean => writes.lines.sendable.length > 0;
 			if (pending === "send" && isWaiting() && !(await this.#commits.whenFree(isWaiting)))
 				throw new HoldfastError("offline", "what waits could not be sent: nothing was removed");
-			if (writes.all.length > 0 && pending !== "keep" && pending !== "discard")
+			if (all.size > 0 && pending !== "keep" && pending !== "discard")
 				throw new HoldfastError(
 					"pending-writes",
-					`${writes.all.length} deferred writes wait or were refused: say what becomes of them by \`pending\``,
+					`${all.size} deferred writes wait or were refused: say what becomes of them by \`pending\``,
 				);
 			if (pending === "discard") await writes.giveUpAll();
 			await copy.wipe();
@@ -199,16 +203,27 @@ class LiveQueue implements OfflineQueue, RemoteBackend {
 	}
 
 	#tell(): void {
-		const all = this.#users.view?.writes.all ?? [];
-		const waiting = all.filter((write) => write.refused === undefined);
-		const told = all.flatMap((write): RefusedWrite[] => {
-			const { id, scope, at, refused } = write;
-			if (refused === undefined) return [];
-			const keys = keysOf(write).map(decodeKey);
-			return [{ id, scope: nameOfScope(scope), keys, at, ...refused }];
-		});
-		if (JSON.stringify(told) !== JSON.stringify(this.refused)) this.refused = Object.freeze(told);
-		this.#remote.parts.status.queued(waiting.length, waiting[0]?.at ?? null);
+		const { all, refused } = this.#users.view?.writes.lines ?? {
+			all: new Map<string, WaitingWrite>(),
+			refused: noneRefused,
+		};
+		if (refused !== this.#told) {
+			this.#told = refused;
+			this.refused = Object.freeze(
+				refused.map((write): RefusedWrite => {
+					const { id, scope, at } = write;
+					const keys = keysOf(write).map(decodeKey);
+					return { id, scope: nameOfScope(scope), keys, at, ...(write.refused as Refusal) };
+				}),
+			);
+		}
+		let oldest: number | null = null;
+		for (const write of all.values())
+			if (write.refused === undefined) {
+				oldest = write.at;
+				break;
+			}
+		this.#remote.parts.status.queued(all.size - refused.length, oldest);
 		this.#commits.changed();
 	}
 }

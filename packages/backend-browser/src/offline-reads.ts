@@ -9,10 +9,10 @@ import {
 	type LogQuery,
 	type ReadAnswer,
 	type ReadAsk,
-	resumes,
 	type ScopeId,
 	type Unwatch,
 } from "@holdfast/core";
+import type { Asked } from "./offline-known.js";
 import { type Network, noNetwork, refusedBy } from "./offline-network.js";
 import type { Hear, OfflineUsers } from "./offline-users.js";
 import type { RemoteInside } from "./remote-backend.js";
@@ -49,14 +49,10 @@ export class OfflineReads {
 
 	/** As a backend's. */
 	async log(scope: ScopeId, after: Cursor, query: LogQuery): Promise<LogPage> {
+		const asked = this.#users.ask(scope);
 		const page = await this.#remote.log(scope, after, query);
-		const view = await this.#users.known();
-		if (view === undefined || query.of === "events" || query.newest === true) return page;
-		if (!resumes(page, after, "changes")) {
-			view.copy.of(scope).lost(after);
-			return page;
-		}
-		return { ...page, records: view.records(scope, page.records) };
+		if (query.of === "events" || query.newest === true) return page;
+		return (await this.#users.known())?.logged(scope, after, asked, page) ?? page;
 	}
 
 	/** As a backend's. */
@@ -92,8 +88,9 @@ export class OfflineReads {
 
 	async #list(scope: ScopeId, range: KeyRange, last: () => Promise<ListPage | undefined>): Promise<ListPage> {
 		try {
+			const asked = this.#users.ask(scope);
 			const page = await this.#remote.list(scope, range);
-			return (await this.#users.known())?.listed(scope, range, page) ?? page;
+			return (await this.#users.known())?.listed(scope, range, asked, page) ?? page;
 		} catch (error) {
 			if (!isHoldfastError(error, "unavailable") || !this.#network.isAway) throw error;
 			const known = await last();
@@ -134,9 +131,10 @@ export class OfflineReads {
 	}
 
 	#ask(asks: readonly ReadAsk[]): Promise<ReadAnswer | Failure>[] {
+		const known = asks.map(({ scope }) => this.#users.ask(scope));
 		const answers = this.#remote.read(asks.map((one) => this.#users.view?.ask(one) ?? one));
 		return asks.map((one, i) =>
-			this.#orKnown(this.#shown(one, answers[i] as Promise<ReadAnswer | Failure>), () =>
+			this.#orKnown(this.#shown(one, known[i] as Asked, answers[i] as Promise<ReadAnswer | Failure>), () =>
 				this.#lastKnown(one),
 			),
 		);
@@ -151,13 +149,17 @@ export class OfflineReads {
 	}
 
 	/** The answer to a read, with what waits over it; what was known last where the server is out of reach. */
-	async #shown(asked: ReadAsk, answering: Promise<ReadAnswer | Failure>): Promise<ReadAnswer | Failure> {
+	async #shown(
+		one: ReadAsk,
+		asked: Asked,
+		answering: Promise<ReadAnswer | Failure>,
+	): Promise<ReadAnswer | Failure> {
 		const answer = await answering;
 		if (!("failed" in answer)) {
 			this.#users.offset = answer.now - this.#remote.parts.clock.now();
-			return (await this.#users.known())?.answered(asked, answer) ?? answer;
+			return (await this.#users.known())?.answered(one, asked, answer) ?? answer;
 		}
 		if (answer.failed !== "unavailable" || !this.#network.isAway) return answer;
-		return (await this.#lastKnown(asked)) ?? refusedBy(noNetwork(asked.scope));
+		return (await this.#lastKnown(one)) ?? refusedBy(noNetwork(one.scope));
 	}
 }

@@ -19,7 +19,7 @@ function isForeseen(write: WaitingWrite, key: string | undefined): boolean {
 }
 
 /** The writes at the beginning of a scope's line that can be sent together: `most` of them, none of which was refused or is out of date at `now`. */
-export function runOf(line: readonly WaitingWrite[], most: number, now: number): readonly WaitingWrite[] {
+export function runOf(line: Iterable<WaitingWrite>, most: number, now: number): readonly WaitingWrite[] {
 	const run = new Map<string, WaitingWrite>();
 	let mutations = 0;
 	let characters = 0;

@@ -38,6 +38,17 @@ class Valve {
 	}
 }
 
+/** A page that knows its user, and whose commits are held. */
+async function heldPage() {
+	const bank = await Bank.open();
+	const device = memory();
+	const valve = new Valve(bank);
+	const tab = load(bank, device, { fetch: valve.fetch });
+	await tab.manager.shared.get("a");
+	valve.isShut = true;
+	return { bank, device, valve, tab };
+}
+
 describe("what waits is sent in runs", { timeout: 120_000 }, () => {
 	test("of hundreds of writes, each once and in order, of all scopes in the same requests", async () => {
 		const bank = await Bank.open();
@@ -168,12 +179,7 @@ describe("a run whose answer was lost", { timeout: 120_000 }, () => {
 	test("is known to another page, and what was made of it stands", () => goOn(true));
 
 	test("does not arrive any more once another page has gone on", async () => {
-		const bank = await Bank.open();
-		const device = memory();
-		const valve = new Valve(bank);
-		const late = load(bank, device, { fetch: valve.fetch });
-		await late.manager.shared.get("a");
-		valve.isShut = true;
+		const { bank, device, valve, tab: late } = await heldPage();
 		await Promise.all([1, 2, 3, 4].map((n) => late.manager.shared.increment("n", n, deferred)));
 		await eventually(() => expect(valve.held).not.toEqual([]));
 		const other = load(bank, device);
@@ -189,14 +195,10 @@ describe("a run whose answer was lost", { timeout: 120_000 }, () => {
 	});
 
 	test("does not arrive any more once a write of it was refused and given up", async () => {
-		const bank = await Bank.open();
-		const device = memory();
+		const { bank, device, valve, tab: late } = await heldPage();
 		await bank.manager.shared.set("gone", 1);
 		await bank.manager.shared.delete("gone");
-		const valve = new Valve(bank);
-		const late = load(bank, device, { fetch: valve.fetch });
 		expect(await late.manager.shared.get("gone")).toBeUndefined();
-		valve.isShut = true;
 		await Promise.all([
 			late.manager.shared.update("gone", () => "mine", deferred),
 			late.manager.shared.increment("n", 1, deferred),
@@ -216,12 +218,7 @@ describe("a run whose answer was lost", { timeout: 120_000 }, () => {
 	});
 
 	test("is not sent on as somebody else who logs in meanwhile", async () => {
-		const bank = await Bank.open();
-		const device = memory();
-		const valve = new Valve(bank);
-		const tab = load(bank, device, { fetch: valve.fetch });
-		await tab.manager.shared.get("a");
-		valve.isShut = true;
+		const { bank, device, valve, tab } = await heldPage();
 		await tab.manager.shared.set("a", 1, deferred);
 		await eventually(() => expect(valve.held).not.toEqual([]));
 		for (let i = 2; i < 5; i++) await tab.manager.shared.set("a", i, deferred);

@@ -25,10 +25,13 @@ export class ScopeSending {
 	readonly #scope: ScopeId;
 	readonly #parts: ScopeSendingParts;
 	#miscounts = 0;
+	/** The life of the scope in which the server was asked last: see `KnownScope`. */
+	#life: number;
 
 	constructor(scope: ScopeId, parts: ScopeSendingParts) {
 		this.#scope = scope;
 		this.#parts = parts;
+		this.#life = parts.writes.lines.life(scope);
 	}
 
 	/** Goes on from what the server has counted; answers whether nothing is left to be tried again. */
@@ -36,17 +39,17 @@ export class ScopeSending {
 		const { writes, mine } = this.#parts;
 		for (let counted = await counting; ; ) {
 			// Another tab may have gone on with it while this one waited: what is first, and how many were sent, is looked at together.
-			const sent = writes.sent(this.#scope);
-			const line = writes.line(this.#scope);
-			const [first] = line;
+			const line = writes.lines.of(this.#scope);
+			const { first } = line;
+			const [sent] = line.sent;
 			if (first === undefined || first.refused !== undefined) return true;
 			if ("failed" in counted) return this.#fail(first, counted);
 			if (!this.#isFor || !mine()) return false;
 			const more = countOf(counted.sequence) - sent;
 			let next: Counted | Failure | boolean;
-			if (counted.name !== writes.name || more < 0) next = await this.#count();
-			else if (more > 0) next = await this.#catchUp(line.slice(0, more), counted, sent + more);
-			else next = await this.#sendRun(line, counted, sent);
+			if (counted.name !== writes.lines.name || more < 0) next = await this.#count();
+			else if (more > 0) next = await this.#catchUp([...line.of()].slice(0, more), counted, sent + more);
+			else next = await this.#sendRun(line.of(), first, counted);
 			if (typeof next === "boolean") return next;
 			counted = next;
 		}
@@ -59,6 +62,7 @@ export class ScopeSending {
 
 	#count(keys?: readonly string[]): Promise<Counted | Failure> {
 		const { post, writes } = this.#parts;
+		this.#life = writes.lines.life(this.#scope);
 		return post.count(writes, [this.#scope], keys)[0] as Promise<Counted | Failure>;
 	}
 
@@ -67,20 +71,19 @@ export class ScopeSending {
 		const { revision, entries } = counted;
 		if (entries === undefined) return this.#count(lost.flatMap(keysOf));
 		this.#miscounts = 0;
-		await this.#parts.writes.stored(this.#scope, foundAgain(lost, revision, entries), n);
+		await this.#parts.writes.stored(this.#scope, foundAgain(lost, revision, entries), n, this.#life);
 		return counted;
 	}
 
 	async #sendRun(
-		line: readonly WaitingWrite[],
+		line: Iterable<WaitingWrite>,
+		first: WaitingWrite,
 		counted: Counted,
-		sent: number,
 	): Promise<Counted | Failure | boolean> {
 		const { post, writes } = this.#parts;
 		const { parts, most } = post;
 		const { name, sequence } = counted;
 		const run = runOf(line, most, parts.clock.now());
-		const [first] = line as readonly [WaitingWrite];
 		if (run.length === 0) {
 			const message = "it waited longer than the server remembers whether it was sent";
 			await writes.refuse(first, { code: "timeout", message });
@@ -89,6 +92,7 @@ export class ScopeSending {
 		const mark = markedAnew(sequence, parts.random());
 		const sequences = run.map((_, i) => mark + i + 1);
 		const commits = commitsOf(run, sequence, sequences, parts.identity.origin ?? "", name);
+		this.#life = writes.lines.life(this.#scope);
 		const answer = await post.post(this.#scope, commits, first);
 		if ("failed" in answer) {
 			if (run.length === 1 || !isHoldfastError(answer.cause, "too-large")) return this.#fail(first, answer);
@@ -103,7 +107,7 @@ export class ScopeSending {
 		const last = done.at(-1);
 		if (last !== undefined) {
 			this.#miscounts = 0;
-			await writes.stored(this.#scope, done, sent + done.length);
+			await writes.stored(this.#scope, done, countOf(sequence) + done.length, this.#life);
 		}
 		const reached: Counted =
 			last === undefined

@@ -17,7 +17,7 @@ export class Sending {
 
 	/** Sends what can be sent, while it is `mine` to send; answers whether nothing is left to be tried again. */
 	async send(writes: OfflineWrites, mine: () => boolean): Promise<boolean> {
-		const scopes = writes.sendable;
+		const scopes = writes.lines.sendable;
 		const counts = this.#post.count(writes, scopes);
 		const sending = counts.map((count, i) => {
 			const parts = { post: this.#post, resolving: this.#resolving, writes, mine };

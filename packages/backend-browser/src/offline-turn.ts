@@ -16,6 +16,8 @@ export class SendingTurn {
 	readonly #silence: number;
 	#name: string | undefined;
 	#channel: BroadcastChannel | undefined;
+	readonly #end = Promise.withResolvers<undefined>();
+	#closed = false;
 	/** Since when another tab is known to be at it, by the monotonic clock. */
 	#heardAt: number | undefined;
 
@@ -28,18 +30,21 @@ export class SendingTurn {
 	/** Does the work if it is this tab's turn, else answers `false`. `mine` tells whether it still is. */
 	async take(name: string, work: (mine: () => boolean) => Promise<boolean>): Promise<boolean> {
 		const { locks } = this.#page;
+		if (this.#closed) return false;
 		if (locks === undefined) return work(() => true);
 		this.#listen(name);
 		let held = true;
 		let working: Promise<boolean> | undefined;
 		const begin = (lock: Lock | null): Promise<boolean> | undefined => {
-			if (lock === null) return undefined;
+			if (lock === null || this.#closed) return undefined;
 			this.#heardAt = undefined;
 			working = work(() => held).finally(this.#beat());
 			return working;
 		};
 		try {
-			const done = await locks.request(name, { ifAvailable: true }, begin);
+			// A page that is rendered ahead is not answered before it is shown, which may be never.
+			const done = await Promise.race([locks.request(name, { ifAvailable: true }, begin), this.#end.promise]);
+			if (this.#closed) return (await working) ?? false;
 			if (done !== undefined) return done;
 			const now = this.#clock.monotonic();
 			this.#heardAt ??= now;
@@ -54,9 +59,12 @@ export class SendingTurn {
 		}
 	}
 
-	/** Listens no more. */
+	/** Takes none any more: who waits for one waits no longer. */
 	close(): void {
+		this.#closed = true;
+		this.#end.resolve(undefined);
 		this.#channel?.close();
+		this.#channel = undefined;
 	}
 
 	#listen(name: string): void {

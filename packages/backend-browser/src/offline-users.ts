@@ -2,6 +2,7 @@
 import type { Cursor, Failure, ReadAnswer, ScopeId, Signal, StateManager } from "@holdfast/core";
 import { queueKey } from "@holdfast/core/wire";
 import { OfflineCopy } from "./offline-copy.js";
+import type { Asked } from "./offline-known.js";
 import { OfflineView } from "./offline-view.js";
 import type { WaitingWrite } from "./offline-write.js";
 import { OfflineWrites } from "./offline-writes.js";
@@ -71,6 +72,11 @@ export class OfflineUsers {
 		this.#opened.set(user, opening);
 		opening.catch(() => this.#opened.delete(user));
 		return opening;
+	}
+
+	/** What an answer about a scope will be judged by that is asked for now. */
+	ask(scope: ScopeId): Asked {
+		return this.view?.copy.ask(scope) ?? { life: 0, head: 0, at: this.#parts.remote.clock.now() };
 	}
 
 	/** Has a listener of a scope hear what the page shows of it; answers what takes the place of the listener, and what ends it. */
@@ -179,8 +185,10 @@ export class OfflineUsers {
 		const { url, clock, identity, reads } = remote;
 		const id = `${url} ${user}`;
 		let view: OfflineView | undefined;
+		const copy = new OfflineCopy(manager.scope("copy", id), clock, copyBytes);
 		const observer = {
 			changed,
+			life: (scope: ScopeId) => copy.of(scope).life,
 			touched: (scope: ScopeId, keys: ReadonlySet<string>) => {
 				if (view !== undefined && view === this.view) view.show(scope, keys, this.#heard.get(scope) ?? []);
 			},
@@ -192,10 +200,11 @@ export class OfflineUsers {
 		const writes = await OfflineWrites.open(user, manager.user(id), observer, clock);
 		view = new OfflineView({
 			writes,
-			copy: new OfflineCopy(manager.scope("copy", id), clock, copyBytes),
+			copy,
 			now: () => clock.now() + this.offset,
 			offset: () => this.offset,
-			counter: () => (identity.origin === undefined ? undefined : queueKey(identity.origin, writes.name)),
+			counter: () =>
+				identity.origin === undefined ? undefined : queueKey(identity.origin, writes.lines.name),
 			read: (ask) => reads.read([ask])[0] as Promise<ReadAnswer | Failure>,
 		});
 		return view;

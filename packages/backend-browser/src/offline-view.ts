@@ -10,17 +10,21 @@ import {
 	type KeyCondition,
 	type KeyRange,
 	type ListPage,
+	type LogPage,
 	type LogRecord,
 	type Mutation,
 	type ReadAnswer,
 	type ReadAsk,
 	type Retention,
+	resumes,
 	type ScopeId,
 	type Shown,
 	type Signal,
 } from "@holdfast/core";
 import { countOf } from "@holdfast/core/wire";
 import type { OfflineCopy } from "./offline-copy.js";
+import type { Asked } from "./offline-known.js";
+import type { Lines } from "./offline-lines.js";
 import { type Overlaid, overlay } from "./offline-overlay.js";
 import { keysOf, type WaitingWrite } from "./offline-write.js";
 import type { OfflineWrites } from "./offline-writes.js";
@@ -56,7 +60,7 @@ export class OfflineView {
 	/** The entry of a key with what waits over it; `undefined` where it is not known. */
 	entry(scope: ScopeId, key: string): Entry | null | undefined {
 		const { copy, now } = this.#parts;
-		return this.#over(key, copy.of(scope).get(key, now()), this.#waiting(scope));
+		return this.#over(key, copy.of(scope).get(key, now()), this.#waiting(scope, key));
 	}
 
 	/** Keeps an update, whose condition is of what is shown; answers `false` where something else is shown by now. */
@@ -66,7 +70,7 @@ export class OfflineView {
 			const seen = this.writes.seen(scope);
 			const entry = this.entry(scope, key);
 			if (entry !== undefined && (entry?.revision ?? 0) !== revision) return false;
-			const after = this.#waiting(scope).findLast((write) => keysOf(write).includes(key))?.id;
+			const after = this.#waiting(scope, key).at(-1)?.id;
 			const { if: _, ...bare } = commit;
 			const premise = { ...(entry && { base: entry.value.text }), ...(after !== undefined && { after }) };
 			const made = after === undefined ? commit : bare;
@@ -96,51 +100,57 @@ export class OfflineView {
 	/** A read to be asked, with the count where something waits: it says how much of that is in the answer. */
 	ask(ask: ReadAsk): ReadAsk {
 		const counter = this.#parts.counter();
-		const isCounted = counter !== undefined && ask.keys.length > 0 && this.writes.line(ask.scope).length > 0;
+		const isCounted = counter !== undefined && ask.keys.length > 0 && this.#isQueued(ask.scope);
 		return isCounted ? { ...ask, keys: [...ask.keys, counter] } : ask;
 	}
 
-	/** Its answer, as it is shown. */
-	answered({ scope, keys }: ReadAsk, answer: ReadAnswer): ReadAnswer {
+	/** Its answer, as it is shown; `asked`: what was known when it was asked for. */
+	answered({ scope, keys }: ReadAsk, asked: Asked, answer: ReadAnswer): ReadAnswer {
+		const { head } = answer;
 		const entries = answer.entries.slice(0, keys.length);
-		this.#count(scope, answer.entries[keys.length]);
-		if (keys.length > 0) {
-			this.copy.of(scope).answered(keys, { ...answer, entries });
+		const known = this.copy.of(scope);
+		if (known.judge(asked, head)) {
+			this.#count(scope, answer.entries[keys.length]);
+			if (keys.length > 0) {
+				known.answered(keys, { ...answer, entries });
+				this.copy.changed(scope);
+			}
+		}
+		return { ...answer, entries: keys.map((key, i) => this.#shown(scope, key, entries[i] ?? null, head)) };
+	}
+
+	/** A page that the server listed, as it is shown; `asked`: what was known when it was asked for. */
+	async listed(scope: ScopeId, range: KeyRange, asked: Asked, page: ListPage): Promise<ListPage> {
+		const known = this.copy.of(scope);
+		if (known.judge(asked, page.head)) {
+			known.listed(range, page);
 			this.copy.changed(scope);
 		}
-		const missing = this.writes.missing(scope, answer.head);
-		return { ...answer, entries: keys.map((key, i) => this.#over(key, entries[i] ?? null, missing) ?? null) };
-	}
-
-	/** A page that the server listed, as it is shown. */
-	async listed(scope: ScopeId, range: KeyRange, page: ListPage): Promise<ListPage> {
-		this.copy.of(scope).listed(range, page);
-		this.copy.changed(scope);
 		const counter = this.#parts.counter();
-		if (counter !== undefined && this.writes.line(scope).length > 0) {
+		if (counter !== undefined && this.#isQueued(scope)) {
+			const again = this.copy.ask(scope);
 			const answer = await this.#parts.read({ scope, keys: [counter] });
-			if (!("failed" in answer)) this.#count(scope, answer.entries[0]);
+			if (!("failed" in answer) && known.judge(again, answer.head)) this.#count(scope, answer.entries[0]);
 		}
-		return this.#overPage(range, page, this.writes.missing(scope, page.head));
+		return this.#overPage(range, page, this.#lines.missing(scope, page.head));
 	}
 
-	/** Records of the log, as mirrors show them. */
-	records(scope: ScopeId, records: readonly LogRecord[]): LogRecord[] {
+	/** A page of the log of changes after a cursor, as mirrors show it, where it goes on from there; `asked`: what was known when it was asked for. */
+	logged(scope: ScopeId, after: Cursor, asked: Asked, page: LogPage): LogPage {
 		const known = this.copy.of(scope);
-		for (const record of records) {
-			known.record(record);
-			this.writes.heard(scope, record.id, record.revision);
+		const holds = known.judge(asked, page.head);
+		if (resumes(page, after, "changes")) {
+			if (holds) this.#take(scope, page.records);
+			return { ...page, records: this.#shownRecords(scope, page.records) };
 		}
-		if (!known.isEmpty) this.copy.changed(scope);
-		return records.map((record) => ({
-			...record,
-			shown: () => {
-				const missing = this.writes.missing(scope, record.revision);
-				return record.changes.map(({ key, entry }): Shown => {
-					return { key, entry: this.#over(key, entry, missing) ?? null };
-				});
-			},
-		}));
+		if (holds) known.lost(after);
+		return page;
+	}
+
+	/** Records that were pushed, as mirrors show them. */
+	records(scope: ScopeId, records: readonly LogRecord[]): LogRecord[] {
+		this.#take(scope, records);
+		return this.#shownRecords(scope, records);
 	}
 
 	/** Tells mirrors what these keys show now. */
@@ -173,7 +183,9 @@ export class OfflineView {
 	}
 
 	/** The same of a commit that was answered: its sums are told. */
-	committed(scope: ScopeId, commit: Commit, { revision, numbers }: Committed): void {
+	committed(scope: ScopeId, commit: Commit, asked: Asked, { revision, numbers }: Committed): void {
+		// The server was found to have lost it since.
+		if (asked.life !== this.copy.of(scope).life) return;
 		let sums = 0;
 		const done = commit.do.map((one): Mutation => {
 			if (one.op !== "add") return one;
@@ -190,17 +202,49 @@ export class OfflineView {
 			if (!("key" in condition)) return { ...condition, sum: Math.abs(condition.sum) };
 			const { key, revision } = condition;
 			if (revision >= 0) return condition;
-			return { key, revision: this.writes.revisionOf(scope, revision, key) ?? Number.MAX_SAFE_INTEGER };
+			return { key, revision: this.#lines.revisionOf(scope, revision, key) ?? Number.MAX_SAFE_INTEGER };
 		});
 		return { ...commit, if: conditions };
 	}
 
-	#count(scope: ScopeId, count: Entry | null | undefined): void {
-		if (count) this.writes.heardCount(scope, countOf(count.value.number ?? 0), count.revision);
+	get #lines(): Lines {
+		return this.writes.lines;
 	}
 
-	#waiting(scope: ScopeId): readonly WaitingWrite[] {
-		return this.writes.missing(scope, Number.POSITIVE_INFINITY);
+	#isQueued(scope: ScopeId): boolean {
+		return this.#lines.of(scope).first !== undefined;
+	}
+
+	#take(scope: ScopeId, records: readonly LogRecord[]): void {
+		const known = this.copy.of(scope);
+		for (const record of records) {
+			known.record(record);
+			this.#lines.heard(scope, record.id, record.revision);
+		}
+		if (!known.isEmpty) this.copy.changed(scope);
+	}
+
+	#shownRecords(scope: ScopeId, records: readonly LogRecord[]): LogRecord[] {
+		return records.map((record) => ({
+			...record,
+			shown: () =>
+				record.changes.map(({ key, entry }): Shown => {
+					return { key, entry: this.#shown(scope, key, entry, record.revision) };
+				}),
+		}));
+	}
+
+	/** What a view of that revision shows of a key. */
+	#shown(scope: ScopeId, key: string, entry: Entry | null, head: Cursor): Entry | null {
+		return this.#over(key, entry, this.#lines.missing(scope, head, key)) ?? null;
+	}
+
+	#count(scope: ScopeId, count: Entry | null | undefined): void {
+		if (count) this.#lines.counted(scope, [countOf(count.value.number ?? 0), count.revision]);
+	}
+
+	#waiting(scope: ScopeId, key?: string): readonly WaitingWrite[] {
+		return this.#lines.missing(scope, Number.POSITIVE_INFINITY, key);
 	}
 
 	#over(key: string, base: Entry | null | undefined, writes: readonly Overlaid[]) {
