@@ -6,20 +6,21 @@ import type { ReadRequest } from "../wire/messages.js";
 export class MergedReads {
 	/** What the store is asked. */
 	readonly asks: ReadAsk[];
-	readonly #keys = new Map<ScopeId, Set<string>>();
+	/** The place of each key in what is asked of its scope. */
+	readonly #places = new Map<ScopeId, Map<string, number>>();
 
 	constructor(reads: ReadRequest["reads"]) {
 		for (const { s, keys } of reads) {
-			const merged = this.#keys.get(s) ?? new Set();
-			for (const key of keys) merged.add(key);
-			this.#keys.set(s, merged);
+			const places = this.#places.get(s) ?? new Map<string, number>();
+			for (const key of keys) if (!places.has(key)) places.set(key, places.size);
+			this.#places.set(s, places);
 		}
-		this.asks = Array.from(this.#keys, ([scope, keys]) => ({ scope, keys: [...keys] }));
+		this.asks = Array.from(this.#places, ([scope, places]) => ({ scope, keys: [...places.keys()] }));
 	}
 
 	/** What the store's answer about a scope says to one of the reads. */
 	pick(answer: ReadAnswer, { s, keys }: ReadRequest["reads"][number]): ReadAnswer {
-		const places = new Map(Array.from(this.#keys.get(s) ?? [], (key, i) => [key, i]));
-		return { ...answer, entries: keys.map((key) => answer.entries[places.get(key) as number] ?? null) };
+		const places = this.#places.get(s);
+		return { ...answer, entries: keys.map((key) => answer.entries[places?.get(key) ?? -1] ?? null) };
 	}
 }
