@@ -456,13 +456,13 @@ describe("bounds", () => {
 		});
 		const { page } = await serve({ manager: { backend } });
 		const ada = page("ada");
-		await ada.put(shared, "small", 1);
 		// Larger than a page could write it, so that one is as much as many.
 		const { commits: _, s: scope, ...first } = ada.batch(shared, []);
 		const value = storedValue(`"${"x".repeat(34_000_000)}"`);
 		const keep = { changes: { count: 10, age: 1000 }, events: { count: 10, age: 1000 } };
 		const writing = [{ id: "huge", do: [{ op: "put", key: "huge", value, ttl: null } as const] }];
 		await inner.commit([{ ...first, scope, commits: writing, keep }])[0];
+		await ada.put(shared, "small", 1);
 		const small = { s: shared, keys: ["small"] };
 		const { reads } = await ada.ask("read", {
 			reads: [
