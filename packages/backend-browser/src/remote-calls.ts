@@ -138,8 +138,13 @@ export class Calls {
 	async #again<T>(once: () => Promise<T>): Promise<T> {
 		try {
 			return await once().catch((error: unknown) => {
-				// A connection that was kept open may have ended before the request arrived: Node does not try another one.
-				if (isHoldfastError(error, "outcome-unknown") && error.cause !== late) return once();
+				// A connection that was kept open may have ended before the request arrived: Node does not try another one. And a server that closes
+				// has others beside it, or a balancer before it that will have noticed.
+				if (
+					isHoldfastError(error, "closed") ||
+					(isHoldfastError(error, "outcome-unknown") && error.cause !== late)
+				)
+					return once();
 				throw error;
 			});
 		} catch (error) {

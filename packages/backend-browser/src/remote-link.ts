@@ -2,21 +2,13 @@
  * What a page hears of its scopes: one stream for all of them, a new one from the same cursors where scopes come or go or the old one
  * broke. The server keeps nothing of a stream that another one needs, so any server will do.
  */
-import {
-	type Cancel,
-	type Clock,
-	HoldfastError,
-	type ScopeId,
-	type Signal,
-	type Unwatch,
-} from "@holdfast/core";
+import { type Cancel, HoldfastError, type ScopeId, type Signal, type Unwatch } from "@holdfast/core";
 import { decodeError, type StreamMessage, unpackRecords } from "@holdfast/core/wire";
-import type { Calls } from "./remote-calls.js";
 import type { Identity } from "./remote-identity.js";
 import type { Page, PageNews } from "./remote-page.js";
 import { Slot } from "./remote-slot.js";
 import type { LiveStatus } from "./remote-status.js";
-import { Stream } from "./remote-stream.js";
+import { Stream, type StreamParts, type StreamReader } from "./remote-stream.js";
 import { unreached, Watches, watchEnded } from "./remote-watches.js";
 
 /** How long scopes that come and go are gathered before a stream is opened, in ms. */
@@ -35,37 +27,22 @@ const graceFor = 1000;
 const pauses = { first: 100, longest: 20_000 } as const;
 
 /** What a link works with. */
-export interface LinkParts {
+export interface LinkParts extends StreamParts {
 	readonly url: string;
-	readonly calls: Calls;
-	readonly clock: Clock;
 	readonly random: () => number;
 	readonly page: Page;
 	readonly identity: Identity;
 	readonly status: LiveStatus;
-	/** How long the server may take to answer, in ms. */
-	readonly answerWithin: number;
-}
-
-interface Attempt {
-	readonly stream: Stream;
-	/** The scopes that it has not answered for. */
-	readonly unanswered: Set<ScopeId>;
-	/** Whether it tells what there is and ends. */
-	readonly once: boolean;
-	/** What is heard of another while this one is opened can't be relied on. */
-	readonly check: boolean;
-	bye: { readonly retry: number } | undefined;
 }
 
 /** The streams of one backend: at most one that is heard, and one that is being opened to take its place. */
-export class Link {
+export class Link implements StreamReader {
 	readonly #parts: LinkParts;
 	/** What is watched. */
 	readonly watches: Watches;
 	readonly #slot: Slot;
-	#current: Attempt | undefined;
-	#next: Attempt | undefined;
+	#current: Stream | undefined;
+	#next: Stream | undefined;
 	/** Whether scopes have come or gone, or a gap was found, since a stream was last asked for. */
 	#wanted = false;
 	#opening = false;
@@ -139,36 +116,18 @@ export class Link {
 			return;
 		}
 		this.#wanted = false;
-		this.#next?.stream.abort();
+		this.#next?.abort();
 		this.#next = undefined;
 		if (this.watches.size === 0) {
 			this.#end();
 			return;
 		}
-		this.#next = this.#attempt(!slot, check);
-	}
-
-	#attempt(once: boolean, check: boolean): Attempt {
 		const subs = this.watches.subscriptions;
-		const attempt: Attempt = {
-			stream: new Stream(
-				once ? { subs, once } : { subs },
-				{
-					message: (message) => this.#take(attempt, message),
-					silent: () => this.#silent(attempt),
-					ended: (error) => this.#ended(attempt, error),
-				},
-				this.#parts,
-			),
-			unanswered: new Set(subs.map(({ s }) => s)),
-			once,
-			check,
-			bye: undefined,
-		};
-		return attempt;
+		this.#next = new Stream(slot ? { subs } : { subs, once: true }, check, this, this.#parts);
 	}
 
-	#take(attempt: Attempt, message: StreamMessage): void {
+	/** A stream says something. */
+	message(stream: Stream, message: StreamMessage): void {
 		const { status, identity } = this.#parts;
 		status.heard();
 		switch (message.t) {
@@ -176,7 +135,7 @@ export class Link {
 				identity.learn(message);
 				return;
 			case "bye":
-				attempt.bye = message;
+				stream.bye = message;
 				return;
 			case "hb":
 				return;
@@ -191,14 +150,14 @@ export class Link {
 			this.watches.told(message.s);
 			watched?.[message.t](message.c);
 		}
-		attempt.unanswered.delete(message.s);
-		if (attempt.unanswered.size === 0 && attempt === this.#next) this.#promote(attempt);
+		stream.unanswered.delete(message.s);
+		if (stream.unanswered.size === 0 && stream === this.#next) this.#promote(stream);
 	}
 
 	/** All scopes are told by the new stream: the old one has done its work. */
-	#promote(attempt: Attempt): void {
-		this.#current?.stream.abort();
-		this.#current = attempt;
+	#promote(stream: Stream): void {
+		this.#current?.abort();
+		this.#current = stream;
 		this.#next = undefined;
 		this.#failures = 0;
 		this.#grace?.();
@@ -209,11 +168,12 @@ export class Link {
 		if (this.#wanted) this.#openIn(gatherFor);
 	}
 
-	#silent(attempt: Attempt): void {
-		if (attempt === this.#next) {
-			attempt.stream.abort();
-			this.#ended(attempt, unreached());
-		} else if (attempt === this.#current) this.#check();
+	/** A stream says nothing. */
+	silent(stream: Stream): void {
+		if (stream === this.#next) {
+			stream.abort();
+			this.ended(stream, unreached());
+		} else if (stream === this.#current) this.#check();
 	}
 
 	/** It may be that nothing comes any more: another stream finds out. */
@@ -221,22 +181,23 @@ export class Link {
 		if (this.#current !== undefined && this.#next === undefined) void this.#open(true);
 	}
 
-	#ended(attempt: Attempt, error: HoldfastError | undefined): void {
-		const { bye } = attempt;
-		if (attempt === this.#next) this.#next = undefined;
-		if (attempt === this.#current || attempt.check) {
-			this.#current?.stream.abort();
+	/** A stream is over. */
+	ended(stream: Stream, error: HoldfastError | undefined): void {
+		const { bye } = stream;
+		if (stream === this.#next) this.#next = undefined;
+		if (stream === this.#current || stream.check) {
+			this.#current?.abort();
 			this.#current = undefined;
 		}
-		if (attempt.once && bye !== undefined) this.#openIn(this.#wanted ? gatherFor : pollEvery);
+		if (stream.once && bye !== undefined) this.#openIn(this.#wanted ? gatherFor : pollEvery);
 		else if (bye !== undefined) {
 			if (this.#next === undefined) this.#openIn(bye.retry);
 		} else {
 			const failure = error ?? new HoldfastError("unavailable", "the server ended the stream");
-			for (const scope of attempt.unanswered) this.watches.get(scope)?.fail(failure);
+			for (const scope of stream.unanswered) this.watches.get(scope)?.fail(failure);
 			if (this.#next === undefined && !this.#opening) this.#retry();
 		}
-		if (this.#current === undefined && !(attempt.once && bye !== undefined)) this.#waitThenTell();
+		if (this.#current === undefined && !(stream.once && bye !== undefined)) this.#waitThenTell();
 	}
 
 	#retry(): void {
@@ -267,7 +228,7 @@ export class Link {
 
 	/** Lets go of the streams and of what is to open others. */
 	#end(): void {
-		for (const attempt of [this.#current, this.#next]) attempt?.stream.abort();
+		for (const stream of [this.#current, this.#next]) stream?.abort();
 		this.#current = undefined;
 		this.#next = undefined;
 		this.#wanted = false;
@@ -300,7 +261,7 @@ export class Link {
 		if (this.#resting) this.#wake();
 		// Timers stood still, or the network was away: whether the stream still lives is not known.
 		else if (this.#current !== undefined) {
-			if (news === "connected" || this.#current.stream.isQuiet) this.#check();
+			if (news === "connected" || this.#current.isQuiet) this.#check();
 		} else if (this.#next === undefined && this.watches.size > 0) void this.#open(false);
 	}
 

@@ -1,5 +1,5 @@
 /** One stream of events from the server, read with fetch: EventSource can't set headers. */
-import { type Cancel, type Clock, HoldfastError, isHoldfastError } from "@holdfast/core";
+import { type Cancel, type Clock, HoldfastError, isHoldfastError, type ScopeId } from "@holdfast/core";
 import { EventSplitter, type StreamMessage, type StreamRequest } from "@holdfast/core/wire";
 import type { Calls } from "./remote-calls.js";
 
@@ -11,11 +11,11 @@ const silentBeats = 2.5;
 
 /** Who reads a stream. */
 export interface StreamReader {
-	message(message: StreamMessage): void;
+	message(stream: Stream, message: StreamMessage): void;
 	/** It said nothing for two and a half heartbeats, or nothing at all. */
-	silent(): void;
+	silent(stream: Stream): void;
 	/** It is over, and why, unless it said so. Not called after an abort. */
-	ended(error: HoldfastError | undefined): void;
+	ended(stream: Stream, error: HoldfastError | undefined): void;
 }
 
 /** What a stream is opened with. */
@@ -28,6 +28,14 @@ export interface StreamParts {
 
 /** A stream, from the request on. */
 export class Stream {
+	/** The scopes that it has not answered for. */
+	readonly unanswered: Set<ScopeId>;
+	/** Whether it tells what there is and ends. */
+	readonly once: boolean;
+	/** What is heard of another while this one is opened can't be relied on. */
+	readonly check: boolean;
+	/** The server's last word. */
+	bye: { readonly retry: number } | undefined;
 	readonly #parts: StreamParts;
 	readonly #reader: StreamReader;
 	readonly #controller = new AbortController();
@@ -35,7 +43,10 @@ export class Stream {
 	#quietFor: number;
 	#watch: Cancel | undefined;
 
-	constructor(request: StreamRequest, reader: StreamReader, parts: StreamParts) {
+	constructor(request: StreamRequest, check: boolean, reader: StreamReader, parts: StreamParts) {
+		this.unanswered = new Set(request.subs.map(({ s }) => s));
+		this.once = request.once === true;
+		this.check = check;
 		this.#parts = parts;
 		this.#reader = reader;
 		this.#heardAt = parts.clock.monotonic();
@@ -73,7 +84,7 @@ export class Stream {
 		}
 		calls.ended(this.#controller);
 		this.#watch?.();
-		if (!signal.aborted) this.#reader.ended(failure);
+		if (!signal.aborted) this.#reader.ended(this, failure);
 	}
 
 	async #read(pieces: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
@@ -83,7 +94,7 @@ export class Stream {
 		const splitter = new EventSplitter((message) => {
 			open = 0;
 			if (message.t === "hello") this.#quietFor = message.heartbeat * silentBeats;
-			if (!signal.aborted) this.#reader.message(message);
+			if (!signal.aborted) this.#reader.message(this, message);
 		});
 		for (;;) {
 			const { done, value } = await pieces.read();
@@ -101,7 +112,7 @@ export class Stream {
 			ms,
 			() => {
 				const left = this.#quietFor - this.#quiet;
-				if (left <= 0) this.#reader.silent();
+				if (left <= 0) this.#reader.silent(this);
 				this.#watchSilence(left > 0 ? left : this.#quietFor);
 			},
 			true,

@@ -9,7 +9,7 @@ conformance(
 		const server = await StateServer.start(await harness.create());
 		return {
 			...harness,
-			create: () => remote({ url: server.url }),
+			create: () => remote({ url: server.url, answerWithin: "1m" }),
 			restart: async () => {
 				await server.stop();
 				await harness.restart?.();

@@ -6,6 +6,7 @@ import {
 	type StateManager,
 	systemClock,
 } from "@holdfast/core";
+import { createStateHandler, type StateHandler } from "@holdfast/core/server";
 import { around, Client, put, remembering, TestClock } from "@holdfast/core/testing";
 import { TcpProxy } from "@holdfast/test-servers/tcp-proxy";
 import { describe, expect, test } from "vitest";
@@ -234,6 +235,36 @@ describe("a call says whether it can have been carried out", { timeout: 60_000 }
 		expect(broken).toBeLessThan(0);
 		const login = connect({ url: server.url, fetch: async () => new Response("<h1>Log in</h1>") });
 		expect(await codeOf(login.manager.shared.get("a"))).toBe("unavailable");
+	});
+
+	test("what a server that closes answers is asked once more, of another one", async () => {
+		const store = createStateManager({ backend: newStore() });
+		const { authorize } = admin;
+		const handlers = [
+			createStateHandler(store, { authorize }),
+			createStateHandler(store, { authorize }),
+		] as const;
+		ends.push(
+			() => store.close(),
+			() => handlers[1].close(),
+		);
+		await store.shared.set("a", 1);
+		await handlers[0].close();
+		let asked = 0;
+		const balanced: typeof fetch = (input, init) =>
+			(handlers[asked++ % 2] as StateHandler)(new Request(input, init));
+		const { backend } = connect({ url: "http://balancer", fetch: balanced });
+		const scope = "default/shared";
+		expect(await backend.read([{ scope, keys: ["a"] }])[0]).toMatchObject({ entries: [{ key: "a" }] });
+		const { entries } = await backend.list(scope, { from: "!0", to: null, limit: 10, bytes: 1000 });
+		expect(entries).toMatchObject([{ key: "a" }]);
+		const { records } = await backend.log(scope, 0, { of: "changes", limit: 10, bytes: 1000 });
+		expect(records).toHaveLength(1);
+		expect(asked).toBe(6);
+		// With none beside it, that is what is told.
+		await handlers[1].close();
+		expect(await backend.read([{ scope, keys: ["a"] }])[0]).toMatchObject({ failed: "unavailable" });
+		expect(asked).toBe(8);
 	});
 
 	test("a url that is none is refused at once", () => {

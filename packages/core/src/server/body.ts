@@ -4,6 +4,10 @@ import { HoldfastError } from "../error.js";
 const tooLarge = (limit: number): HoldfastError =>
 	new HoldfastError("too-large", `the request has more than ${limit} bytes: split it`);
 
+// No fault of the server's, and nobody is there to hear of it.
+const brokenOff = (cause: unknown): HoldfastError =>
+	new HoldfastError("invalid-argument", "the request broke off: send it again", { cause });
+
 /**
  * The JSON of a request. It is counted as it arrives: what a header says of its length is a hint at best.
  *
@@ -35,7 +39,9 @@ async function* readAll(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8A
 	const reader = body.getReader();
 	try {
 		for (;;) {
-			const { done, value } = await reader.read();
+			const { done, value } = await reader.read().catch((cause: unknown) => {
+				throw brokenOff(cause);
+			});
 			if (done) return;
 			yield value;
 		}

@@ -7,7 +7,9 @@ import { lockUnder } from "../key.js";
 import { createStateManager } from "../manager.js";
 import { memory } from "../memory.js";
 import { defineState } from "../state.js";
+import { around } from "../testing/around.js";
 import { TestClock } from "../testing/test-clock.js";
+import { storedValue } from "../value.js";
 import { countSent, queueKey } from "../wire/queue.js";
 import { createStateHandler } from "./handler.js";
 import { nodeHandler } from "./node-handler.js";
@@ -441,6 +443,63 @@ describe("bounds", () => {
 		expect(status).toBe(413);
 		const many = Array.from({ length: 10_001 }, (_, i) => ({ s: `app/room/${i}` }));
 		await expect(ada.stream(many)).rejects.toThrow("413");
+	});
+
+	test("a small request can't have the server tell, or look through, very much", async ({ serve }) => {
+		const asked: unknown[] = [];
+		const inner = memory();
+		const backend = around(inner, {
+			read: (asks) => {
+				asked.push(asks);
+				return inner.read(asks);
+			},
+		});
+		const { page } = await serve({ manager: { backend } });
+		const ada = page("ada");
+		// Larger than a page could write it, so that one is as much as many.
+		const { commits: _, s: scope, ...first } = ada.batch(shared, []);
+		const value = storedValue(`"${"x".repeat(34_000_000)}"`);
+		const keep = { changes: { count: 10, age: 1000 }, events: { count: 10, age: 1000 } };
+		const writing = [{ id: "huge", do: [{ op: "put", key: "huge", value, ttl: null } as const] }];
+		await inner.commit([{ ...first, scope, commits: writing, keep }])[0];
+		await ada.put(shared, "small", 1);
+		const small = { s: shared, keys: ["small"] };
+		const { reads } = await ada.ask("read", {
+			reads: [
+				small,
+				{ s: shared, keys: ["small", "none", "small"] },
+				{ s: shared, keys: Array(1000).fill("huge") },
+				small,
+			],
+		});
+		expect(reads[0].entries).toMatchObject([{ v: "1" }]);
+		expect(reads[1].entries).toMatchObject([{ v: "1" }, null, { v: "1" }]);
+		expect(reads[2]).toMatchObject({ failed: "refused", error: { code: "too-large", scope: "shared" } });
+		expect(reads[3]).toEqual(reads[0]);
+		expect(asked.at(-1)).toEqual([{ scope: shared, keys: ["small", "none", "huge"] }]);
+		// What a refused commit is told of the entry counts, too.
+		const conflict = (key: string) => ({ do: [put(key, "1")], if: [{ key, revision: 1 }] });
+		const commits = [conflict("huge"), conflict("small"), { do: [put("a", "1")] }];
+		const batch = ada.batch(shared, []);
+		const { batches } = await ada.ask("commit", {
+			batches: [{ ...batch, commits: commits.map((commit, i) => ({ id: `c${i}`, ...commit })) }],
+		});
+		expect(batches[0].outcomes).toMatchObject([
+			{ why: "rejected", entry: null, error: { code: "too-large" } },
+			{ why: "condition", entry: { k: "small" } },
+			[expect.any(Number), 1],
+		]);
+		// To judge a listing takes as long as there are entries.
+		const listed = (count: number) => ({ if: Array(count).fill({ under: "", count: 0, sum: 0 }) });
+		expect(await ada.commit(shared, [put("b", "1")], listed(501))).toMatchObject({
+			error: { code: "too-large" },
+		});
+		expect(await ada.commit(shared, [put("b", "1")], listed(500))).toMatchObject({ why: "condition" });
+		const many = (count: number) => ({ if: Array(count).fill({ key: "b", revision: 0 }) });
+		expect(await ada.commit(shared, [put("b", "1")], many(1001))).toMatchObject({
+			error: { code: "too-large" },
+		});
+		expect(await ada.commit(shared, [put("b", "1")], many(1000))).toHaveLength(2);
 	});
 
 	test("writers of one subject, whose own others do not feel", async ({ serve }) => {

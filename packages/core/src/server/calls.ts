@@ -23,8 +23,10 @@ import type {
 } from "../wire/messages.js";
 import { ownOrigin } from "../wire/record.js";
 import { Admission, type AdmissionParts, checkKey } from "./admission.js";
+import { MergedReads } from "./merged-reads.js";
 import { OnceOverMemory } from "./once-over-memory.js";
 import { denied, includes, type Principal } from "./principal.js";
+import { AnswerRoom, checkListings, noRoom } from "./request-bounds.js";
 import { Several } from "./several.js";
 import { Sliding } from "./sliding.js";
 import type { WriterQuota } from "./writer-quota.js";
@@ -75,17 +77,24 @@ export class Calls {
 				if (access !== "admin") for (const key of keys) checkKey(s, key, principal);
 			}),
 		);
-		const asks = reads.filter((_, i) => asked[i] === undefined).map(({ s, keys }) => ({ scope: s, keys }));
-		const answers = asks.length === 0 ? [] : this.#store.askAll((backend) => backend.read(asks), asks.length);
+		const merged = new MergedReads(reads.filter((_, i) => asked[i] === undefined));
+		const { asks } = merged;
+		const soon = asks.length === 0 ? [] : this.#store.askAll((backend) => backend.read(asks), asks.length);
 		for (const { scope } of asks) this.#keep(scope);
-		let next = 0;
+		const answers = new Map(
+			asks.map(({ scope }, i) => [scope, this.#inTime(soon[i] as Soon<ReadAnswer | Failure>, "unavailable")]),
+		);
+		const room = new AnswerRoom();
 		return this.#several(
 			"reads",
-			asked.map(async (error) => {
+			reads.map(async (read, i) => {
+				const error = asked[i];
 				if (error !== undefined) return encodeReadAnswer(refusal(error));
-				const answer = await this.#inTime(answers[next++] as Soon<ReadAnswer | Failure>, "unavailable");
-				if (!isFailure(answer)) this.#store.learn(answer.now);
-				return encodeReadAnswer(answer);
+				const answer = (await answers.get(read.s)) as ReadAnswer | Failure;
+				if (isFailure(answer)) return encodeReadAnswer(answer);
+				this.#store.learn(answer.now);
+				const picked = merged.pick(answer, read);
+				return encodeReadAnswer(room.takes(picked.entries) ? picked : refusal(noRoom(read.s)));
 			}),
 		);
 	}
@@ -122,16 +131,20 @@ export class Calls {
 
 	/** `/v1/commit`. */
 	async commit(principal: Principal, { batches }: CommitRequest): Promise<Several> {
+		checkListings(batches.filter(({ s }) => !includes(principal.access(s), "admin")));
 		await this.#learnClock(batches);
 		const admitted = batches.map((batch) => this.#admit(principal, batch));
 		const sent = admitted.filter((one) => "batch" in one);
 		const answers = sent.length === 0 ? [] : this.#once.commit(sent.map(({ batch }) => batch));
+		const room = new AnswerRoom();
 		let next = 0;
 		return this.#several(
 			"batches",
 			admitted.map(async (one) =>
 				encodeBatchAnswer(
-					"batch" in one ? await this.#outcome(one, answers[next++] as Soon<BatchAnswer | Failure>) : one,
+					"batch" in one
+						? await this.#outcome(one, answers[next++] as Soon<BatchAnswer | Failure>, room)
+						: one,
 				),
 			),
 		);
@@ -217,12 +230,17 @@ export class Calls {
 		};
 	}
 
-	async #outcome({ rejected }: Admitted, soon: Soon<BatchAnswer | Failure>): Promise<BatchAnswer | Failure> {
+	async #outcome(
+		{ batch, rejected }: Admitted,
+		soon: Soon<BatchAnswer | Failure>,
+		room: AnswerRoom,
+	): Promise<BatchAnswer | Failure> {
 		const answer = await this.#inTime(soon, "unknown");
 		if (isFailure(answer)) return answer;
 		this.#store.learn(answer.now);
 		const outcomes = answer.outcomes.map((outcome, index): CommitOutcome => {
-			const cause = rejected[index];
+			const isTold = outcome.ok || room.takes([outcome.entry]);
+			const cause = rejected[index] ?? (isTold ? undefined : noRoom(batch.scope));
 			// Sent before, when it was still let through, it may have been applied: then that is the truth.
 			const isApplied = outcome.ok && outcome.changes + outcome.numbers.length > 0;
 			return cause === undefined || isApplied

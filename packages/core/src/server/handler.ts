@@ -12,7 +12,10 @@ import type { OpenSink } from "./sink.js";
 export interface HandlerLimits {
 	/** The most bytes of a request. Default 5 MiB: a commit at its limit fits in whatever way it is written. */
 	readonly bodyBytes?: number;
-	/** The most bytes that wait for a client that reads slowly, before its stream ends with `bye slow`. Default 1 MiB. */
+	/**
+	 * The most bytes that wait for a client that reads slowly, before its stream ends with `bye slow`. A record that is larger is let through by
+	 * itself. Default 1 MiB.
+	 */
 	readonly bufferBytes?: number;
 	/** The most scopes of one stream. Default 10,000. */
 	readonly subscriptions?: number;

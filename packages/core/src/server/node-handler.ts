@@ -40,9 +40,16 @@ async function answer(
 	outgoing: ServerResponse,
 	sinks: NodeSinks,
 ): Promise<void> {
-	const response = await handler.serve(requestOf(incoming), (headers, events) =>
-		sinks.open(outgoing, headers, events),
-	);
+	let isGone = false;
+	outgoing.once("close", () => {
+		isGone = true;
+	});
+	const response = await handler.serve(requestOf(incoming), (headers, events) => {
+		const sink = sinks.open(outgoing, headers, events);
+		// While authorize was asked, say: nothing would tell of it any more.
+		if (isGone) queueMicrotask(() => events.closed());
+		return sink;
+	});
 	if (response === undefined) return;
 	const body = new Uint8Array(await response.arrayBuffer());
 	const headers: Record<string, string | number> = { "content-length": body.length };

@@ -10,8 +10,11 @@ import { join } from "./joining.js";
 import { denied, includes, type Principal } from "./principal.js";
 import type { StreamSink } from "./sink.js";
 
-/** How long a client may take to hear the end, in ms, before it is cut off. */
+/** How long a client may take to hear the end, in ms, before it is cut off: as long again as a slow link takes for what waits. */
 const grace = 5000;
+
+/** How much a slow link takes, in bytes a ms: who is cut off before a large record is whole comes back for it again and again. */
+const slowLink = 32;
 
 /** How long `authorize` may take to confirm a grant, in ms. */
 const confirmWithin = 10_000;
@@ -69,6 +72,8 @@ export class PageStream {
 	#reading = 0;
 	#unanswered = new Set<ScopeId>();
 	#once = false;
+	/** How many of the bytes that wait are not held against the client, at most. */
+	#excused = 0;
 
 	constructor(principal: Principal, parts: StreamParts) {
 		this.subject = principal.subject;
@@ -106,8 +111,21 @@ export class PageStream {
 	send(bytes: Uint8Array): void {
 		const sink = this.#sink;
 		if (this.#isOver || sink === undefined) return;
-		if (sink.waiting + bytes.length > this.#parts.bufferBytes && sink.waiting > 0) this.bye("slow");
+		const { bufferBytes } = this.#parts;
+		const { waiting } = sink;
+		this.#excused = Math.min(this.#excused, waiting);
+		// A record that no buffer would hold makes nobody slow; one at a time, so that what waits stays bounded.
+		if (bytes.length > bufferBytes && this.#excused <= bufferBytes) this.#excuse(bytes);
+		else if (waiting - this.#excused + bytes.length > bufferBytes) this.bye("slow");
 		else sink.write(bytes);
+	}
+
+	/** Sends what is not held against the client: there was room when it was asked for. */
+	#excuse(bytes: Uint8Array): void {
+		const sink = this.#sink;
+		if (this.#isOver || sink === undefined) return;
+		this.#excused = Math.min(this.#excused, sink.waiting) + bytes.length;
+		sink.write(bytes);
 	}
 
 	/** Ends it with a word why. */
@@ -115,8 +133,10 @@ export class PageStream {
 		const sink = this.#sink;
 		if (this.#isOver) return;
 		this.stop();
-		sink?.write(encode({ t: "bye", why, retry: this.#parts.retry(why) }));
-		sink?.end(grace);
+		if (sink === undefined) return;
+		sink.write(encode({ t: "bye", why, retry: this.#parts.retry(why) }));
+		// A server that closes is not held up.
+		sink.end(why === "closing" ? grace : grace + sink.waiting / slowLink);
 	}
 
 	/** Ends it without a word: the client is gone. */
@@ -161,13 +181,12 @@ export class PageStream {
 					this.#reading--;
 					this.drained();
 				},
-				// Not held to the bound, since it waited for room: who is behind is not slow for that.
-				frame: (bytes) => isOver() || this.#sink?.write(bytes),
-				reset: (cursor, why) => isOver() || this.#tell({ t: "reset", s: scope, c: cursor, why }),
+				frame: (bytes) => isOver() || this.#excuse(bytes),
+				reset: (cursor, why) => isOver() || this.#excuse(encode({ t: "reset", s: scope, c: cursor, why })),
 				live: (cursor) => {
 					if (isOver()) return;
 					told.isLive = true;
-					this.#tell({ t: "ready", s: scope, c: cursor });
+					this.#excuse(encode({ t: "ready", s: scope, c: cursor }));
 					this.#answered(scope);
 				},
 			},
@@ -182,8 +201,8 @@ export class PageStream {
 
 	#deny(scope: ScopeId, cursor: Cursor | undefined): void {
 		this.#denied.set(scope, cursor);
-		// Not held to the bound of the buffer: the request that asked for it has one.
-		this.#sink?.write(encode({ t: "denied", s: scope, error: encodeError(denied(scope, "read")) }));
+		// The request that asked for it has a bound.
+		this.#excuse(encode({ t: "denied", s: scope, error: encodeError(denied(scope, "read")) }));
 		this.#answered(scope);
 	}
 

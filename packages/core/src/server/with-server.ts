@@ -183,7 +183,8 @@ export const test = base.extend<{ serve: (serving?: Serving) => Promise<Served> 
 		await use(async ({ manager: given, handler: options } = {}) => {
 			const manager = createStateManager({ backend: memory(), namespace: "app", ...given });
 			const handler = createStateHandler(manager, { authorize: byBearer, ...options });
-			const server = createServer(nodeHandler(handler));
+			// An idle connection that ends just as the next request is sent would be nobody's fault: a loaded machine may take long between two.
+			const server = createServer({ keepAliveTimeout: 0 }, nodeHandler(handler));
 			const url = await listen(server);
 			ends.push(
 				() => handler.close(),
