@@ -15,6 +15,9 @@ const names = Object.keys(programs) as ProgramName[];
 /** Where Chromium is; `undefined` if it is missing, which in CI is an error: no test is skipped there. */
 export const chromiumPath = (): string | undefined => programPath("chromium");
 
+/** Where its headless shell is, or else the whole of it; `undefined` as for {@link chromiumPath}. */
+export const headlessShellPath = (): string | undefined => programPath("chromium-headless-shell");
+
 function install(names: readonly ProgramName[]): void {
 	console.log(`Installing ${names.join(", ")}: ${installCommand(names)}`);
 	spawnSync("sh", ["-c", installCommand(names)], {
