@@ -26,20 +26,18 @@ function install(names: readonly ProgramName[]): void {
 	});
 }
 
-/** Installs what is missing, if it may. Returns a line on each program that is still missing. */
-export function provision(): string[] {
-	const absent = () => names.filter((name) => findProgram(name) === undefined);
+const absent = (): ProgramName[] => names.filter((name) => findProgram(name) === undefined);
+
+/** A line on each program that is missing. */
+export const lacking = (): string[] => absent().map(missing);
+
+if (import.meta.main) {
 	const mayInstall = process.getuid?.() === 0 && spawnSync("apt-get", ["--version"]).status === 0;
 	if (absent().length > 0 && mayInstall) install(absent());
 	for (const name of names) {
 		const path = findProgram(name);
 		if (path !== undefined) console.log(`${name}: ${path}`);
 	}
-	return absent().map(missing);
-}
-
-if (import.meta.main) {
-	const lacking = provision();
-	for (const line of lacking) console.error(inCI ? line : `SKIPPED: ${line}`);
-	if (inCI && lacking.length > 0) process.exitCode = 1;
+	for (const line of lacking()) console.error(inCI ? line : `SKIPPED: ${line}`);
+	if (inCI && lacking().length > 0) process.exitCode = 1;
 }
