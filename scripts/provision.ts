@@ -15,6 +15,9 @@ const names = Object.keys(programs) as ProgramName[];
 /** Where Chromium is; `undefined` if it is missing, which in CI is an error: no test is skipped there. */
 export const chromiumPath = (): string | undefined => programPath("chromium");
 
+/** Where its headless shell is, or else the whole of it; `undefined` as for {@link chromiumPath}. */
+export const headlessShellPath = (): string | undefined => programPath("chromium-headless-shell");
+
 function install(names: readonly ProgramName[]): void {
 	console.log(`Installing ${names.join(", ")}: ${installCommand(names)}`);
 	spawnSync("sh", ["-c", installCommand(names)], {
@@ -23,20 +26,18 @@ function install(names: readonly ProgramName[]): void {
 	});
 }
 
-/** Installs what is missing, if it may. Returns a line on each program that is still missing. */
-export function provision(): string[] {
-	const absent = () => names.filter((name) => findProgram(name) === undefined);
+const absent = (): ProgramName[] => names.filter((name) => findProgram(name) === undefined);
+
+/** A line on each program that is missing. */
+export const lacking = (): string[] => absent().map(missing);
+
+if (import.meta.main) {
 	const mayInstall = process.getuid?.() === 0 && spawnSync("apt-get", ["--version"]).status === 0;
 	if (absent().length > 0 && mayInstall) install(absent());
 	for (const name of names) {
 		const path = findProgram(name);
 		if (path !== undefined) console.log(`${name}: ${path}`);
 	}
-	return absent().map(missing);
-}
-
-if (import.meta.main) {
-	const lacking = provision();
-	for (const line of lacking) console.error(inCI ? line : `SKIPPED: ${line}`);
-	if (inCI && lacking.length > 0) process.exitCode = 1;
+	for (const line of lacking()) console.error(inCI ? line : `SKIPPED: ${line}`);
+	if (inCI && lacking().length > 0) process.exitCode = 1;
 }

@@ -1,10 +1,11 @@
 /** `npm test`: every stage in order, up to the first that fails; its last line sums up. */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { JsonTestResults } from "vitest/node";
-import { provision } from "./provision.ts";
+import { lacking } from "./provision.ts";
 
 const root = join(import.meta.dirname, "..");
 const reports = join(root, ".tmp");
@@ -26,7 +27,11 @@ function vitest(title: string, file: string, ...args: readonly string[]): Stage 
 	const path = join(reports, file);
 	return {
 		title,
-		command: ["vitest", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${path}`, ...args],
+		command: [
+			...["vitest", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${path}`],
+			// Many wait for a server or a browser: a worker less than there are cores, as is usual, would leave two cores half idle.
+			...[`--maxWorkers=${availableParallelism()}`, ...args],
+		],
 		count() {
 			const results = JSON.parse(readFileSync(path, "utf8")) as JsonTestResults;
 			const skipped = results.numPendingTests + results.numTodoTests;
@@ -35,37 +40,44 @@ function vitest(title: string, file: string, ...args: readonly string[]): Stage 
 	};
 }
 
-const stages: readonly Stage[] = [
-	{ title: "Build", command: ["npm", "run", "--silent", "build"] },
-	{ title: "Check: types, lint, format, unused code", command: ["npm", "run", "--silent", "check"] },
-	// Most of these wait for a server: a worker less than there are cores, as is usual, would leave two cores half idle.
-	vitest(
-		"Unit and conformance tests",
-		"unit.json",
-		"--project=!*browser",
-		`--maxWorkers=${availableParallelism()}`,
-	),
-	vitest("Browser tests", "browser.json", "--project=*browser"),
-	{
-		title: "Packaging",
-		command: ["node", "scripts/packaging/check.ts"],
-		count: () => ({ skipped: 0, ...JSON.parse(readFileSync(join(reports, "packaging.json"), "utf8")) }),
-	},
-	{ title: "API reference", command: ["npm", "run", "--silent", "docs"] },
+// The steps follow one another; in a step the sequences go on at once.
+const steps: readonly (readonly (readonly Stage[])[])[] = [
+	[
+		// It waits for the network. Neither of the others looks for what it brings, as all that reads vitest's configurations does.
+		[{ title: "Provision", command: ["node", "scripts/provision.ts"] }],
+		[
+			{ title: "Build", command: ["npm", "run", "--silent", "build"] },
+			{ title: "API reference", command: ["npm", "run", "--silent", "docs"] },
+		],
+	],
+	[[{ title: "Check: types, lint, format, unused code", command: ["npm", "run", "--silent", "check"] }]],
+	[[vitest("Unit and conformance tests", "unit.json", "--project=!*browser")]],
+	[[vitest("Browser tests", "browser.json", "--project=*browser")]],
+	[
+		[
+			{
+				title: "Packaging",
+				command: ["node", "scripts/packaging/check.ts"],
+				count: () => ({ skipped: 0, ...JSON.parse(readFileSync(join(reports, "packaging.json"), "utf8")) }),
+			},
+		],
+	],
 ];
 
 const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
-/** Runs a stage, whose output goes straight to the terminal. */
-function runStage({ title, command: [command = "", ...args], count }: Stage): {
-	ok: boolean;
-	counted: Count;
-} {
-	console.log(`\n━━━ ${title} ━━━`);
+/** Runs a stage. Its output goes straight to the terminal, or there as a whole in the end where another runs beside it. */
+async function runStage({ title, command }: Stage, isAlone: boolean): Promise<boolean> {
+	console.log(isAlone ? `\n━━━ ${title} ━━━` : `${title} …`);
 	const started = performance.now();
-	const ok = spawnSync(command, args, { cwd: root, stdio: "inherit", env }).status === 0;
-	console.log(`${ok ? "✓" : "✗"} ${title}: ${seconds(started)}`);
-	return { ok, counted: countOf(ok, count) };
+	const [program = "", ...args] = command;
+	const child = spawn(program, args, { cwd: root, stdio: isAlone ? "inherit" : "pipe", env });
+	const output: Buffer[] = [];
+	for (const stream of [child.stdout, child.stderr]) stream?.on("data", (part: Buffer) => output.push(part));
+	const [code] = await once(child, "close");
+	if (!isAlone) console.log(`\n━━━ ${title} ━━━\n${Buffer.concat(output)}`);
+	console.log(`${code === 0 ? "✓" : "✗"} ${title}: ${seconds(started)}`);
+	return code === 0;
 }
 
 function countOf(ok: boolean, count: Stage["count"]): Count {
@@ -85,21 +97,24 @@ const started = performance.now();
 rmSync(reports, { recursive: true, force: true });
 mkdirSync(reports);
 
-console.log("━━━ Provision ━━━");
-const lacking = provision();
-for (const line of lacking) console.error(line);
+const total = { passed: 0, failed: 0, skipped: 0 };
 
-const total = { passed: 0, failed: lacking.length > 0 && process.env.CI === "true" ? 1 : 0, skipped: 0 };
-for (const stage of stages) {
-	if (total.failed > 0) break;
-	const { counted } = runStage(stage);
-	total.passed += counted.passed;
-	total.failed += counted.failed;
-	total.skipped += counted.skipped;
+/** Runs stages one after another, up to the first that fails, here or in a sequence beside it. */
+async function runSequence(stages: readonly Stage[], isAlone: boolean): Promise<void> {
+	for (const stage of stages) {
+		if (total.failed > 0) return;
+		const counted = countOf(await runStage(stage, isAlone), stage.count);
+		total.passed += counted.passed;
+		total.failed += counted.failed;
+		total.skipped += counted.skipped;
+	}
 }
 
+for (const sequences of steps)
+	await Promise.all(sequences.map((stages) => runSequence(stages, sequences.length === 1)));
+
 console.log(`\nIn ${seconds(started)}.`);
-for (const line of lacking) console.log(`NOT TESTED: ${line}`);
+for (const line of lacking()) console.log(`NOT TESTED: ${line}`);
 console.log(
 	`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`,
 );

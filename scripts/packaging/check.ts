@@ -1,6 +1,15 @@
 /** Checks the packages as their users get them: packed, installed in an empty project, on each supported Node. */
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import {
+	copyFileSync,
+	cpSync,
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	rmSync,
+	symlinkSync,
+	writeFileSync,
+} from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkSize, sizedPackages } from "../size.ts";
 import { nodeRelease } from "./node-release.ts";
@@ -18,7 +27,9 @@ const peers = ["fast-check", "vitest"];
 
 const count = { passed: 0, failed: 0 };
 
-async function check(name: string, body: () => Promise<string | undefined>): Promise<void> {
+type Check = readonly [name: string, body: () => Promise<string | undefined>];
+
+async function runCheck([name, body]: Check): Promise<void> {
 	const started = performance.now();
 	try {
 		const note = await body();
@@ -28,6 +39,15 @@ async function check(name: string, body: () => Promise<string | undefined>): Pro
 		count.failed++;
 		console.error(`✗ ${name}\n${error instanceof Error ? error.message : error}`);
 	}
+}
+
+/** Runs checks, as many at once as there are cores. */
+async function runChecks(checks: readonly Check[]): Promise<void> {
+	const left = checks.values();
+	const work = async (): Promise<void> => {
+		for (const check of left) await runCheck(check);
+	};
+	await Promise.all(Array.from({ length: availableParallelism() }, work));
 }
 
 const quietly = async (command: string, args: readonly string[], folder: string): Promise<undefined> => {
@@ -58,53 +78,61 @@ function typeCheck(file: string, folder: string): Promise<undefined> {
 	);
 }
 
+/** What is checked of a tarball by itself. */
+function checksOf({ name, path, moduleOnly, files }: Tarball): Check[] {
+	const tool = (name: string): string => join(root, "node_modules/.bin", name);
+	// node16: resolution as Node and bundlers do it, without the old one that ignores `exports`.
+	const attw = (...args: readonly string[]) =>
+		quietly(tool("attw"), [path, "--profile", "node16", ...args], root);
+	const excluded = moduleOnly.length > 0 ? ["--exclude-entrypoints", ...moduleOnly] : [];
+	return [
+		[
+			`${name}: says what it is and may be used for`,
+			async () => {
+				const missing = ["README.md", "LICENSE"].filter((file) => !files.includes(file));
+				if (missing.length > 0) throw new Error(`The tarball has no ${missing.join(", no ")}.`);
+				return undefined;
+			},
+		],
+		[`${name}: publint`, () => quietly(tool("publint"), ["run", path, "--strict"], root)],
+		[`${name}: are the types wrong?`, () => attw(...excluded)],
+		...moduleOnly.map((entry): Check => {
+			const args = ["--entrypoints", entry, "--ignore-rules", "cjs-resolves-to-esm"];
+			return [`${name}: are the types of ${entry} wrong?`, () => attw(...args)];
+		}),
+	];
+}
+
+/** What is checked of all of them together, installed in a folder. */
+function consumerChecks(consumer: string, nodes: ReadonlyMap<string, string>): Check[] {
+	const programs = readdirSync(consumer).filter((file) => /\.[mc]js$/.test(file));
+	return [
+		...["types.mts", "types.cts"].map(
+			(file): Check => [`TypeScript: ${file}`, () => typeCheck(file, consumer)],
+		),
+		...[...nodes].flatMap(([version, node]) =>
+			programs.map((file): Check => [`Node ${version}: ${file}`, () => quietly(node, [file], consumer)]),
+		),
+		...sizedPackages.map((name): Check => [`${name}: size`, () => checkSize(name, consumer)]),
+	];
+}
+
 const folder = mkdtempSync(join(tmpdir(), "holdfast-packaging-"));
 try {
 	const tarballs = await packAll(root, folder);
-	const tool = (name: string): string => join(root, "node_modules/.bin", name);
-	for (const { name, path, moduleOnly, files } of tarballs) {
-		await check(`${name}: says what it is and may be used for`, async () => {
-			const missing = ["README.md", "LICENSE"].filter((file) => !files.includes(file));
-			if (missing.length > 0) throw new Error(`The tarball has no ${missing.join(", no ")}.`);
-			return undefined;
-		});
-		await check(`${name}: publint`, () => quietly(tool("publint"), ["run", path, "--strict"], root));
-		// node16: resolution as Node and bundlers do it, without the old one that ignores `exports`.
-		const attw = (...args: readonly string[]) =>
-			quietly(tool("attw"), [path, "--profile", "node16", ...args], root);
-		const excluded = moduleOnly.length > 0 ? ["--exclude-entrypoints", ...moduleOnly] : [];
-		await check(`${name}: are the types wrong?`, () => attw(...excluded));
-		for (const entry of moduleOnly) {
-			const args = ["--entrypoints", entry, "--ignore-rules", "cjs-resolves-to-esm"];
-			await check(`${name}: are the types of ${entry} wrong?`, () => attw(...args));
-		}
-	}
-
 	const consumer = join(folder, "consumer");
-	await makeConsumer(consumer, tarballs);
-	for (const version of nodeVersions) {
-		const node = await nodeRelease(version, join(root, "node_modules/.cache/holdfast"));
-		for (const file of [
-			"import.mjs",
-			"require.cjs",
-			"both.mjs",
-			"app-testing.mjs",
-			"testing.mjs",
-			"testing.cjs",
-			"redis.mjs",
-			"redis.cjs",
-			"sql.mjs",
-			"sql.cjs",
-			"browser.mjs",
-			"browser.cjs",
-		]) {
-			await check(`Node ${version}: ${file}`, () => quietly(node, [file], consumer));
-		}
-	}
-	for (const file of ["types.mts", "types.cts"]) {
-		await check(`TypeScript: ${file}`, () => typeCheck(file, consumer));
-	}
-	for (const name of sizedPackages) await check(`${name}: size`, () => checkSize(name, consumer));
+	const cache = join(root, "node_modules/.cache/holdfast");
+	const nodes = new Map<string, string>();
+	// The registry's answers are awaited while the tarballs are checked.
+	const [installed] = await Promise.allSettled([
+		(async () => {
+			await makeConsumer(consumer, tarballs);
+			for (const version of nodeVersions) nodes.set(version, await nodeRelease(version, cache));
+		})(),
+		runChecks(tarballs.flatMap(checksOf)),
+	]);
+	if (installed.status === "rejected") throw installed.reason;
+	await runChecks(consumerChecks(consumer, nodes));
 } catch (error) {
 	count.failed++;
 	console.error(error);

@@ -1,6 +1,6 @@
 import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { hasChromium } from "../../../scripts/chromium.ts";
+import { hasChromium, keepsHistory } from "../../../scripts/chromium.ts";
 import { openTabs, type Tabs } from "./tabs-harness.js";
 
 // In pages: what a test left there for its next step.
@@ -11,6 +11,9 @@ declare global {
 }
 
 const patience = { timeout: 30_000, interval: 20 };
+
+// Where many tabs write at once, one waits for all the others.
+const crowded = { patience: 55_000, timeout: 60_000 };
 
 /** Makes a manager in a page. */
 const begin = (page: Page, options: { readonly patience?: number; readonly timeout?: number } = {}) =>
@@ -65,7 +68,7 @@ describe.skipIf(!hasChromium)("tabs on IndexedDB", () => {
 	};
 
 	test("five tabs that add to one counter 1,000 times each lose none", async () => {
-		const pages = await Promise.all(Array.from({ length: 5 }, () => opened({ timeout: 60_000 })));
+		const pages = await Promise.all(Array.from({ length: 5 }, () => opened(crowded)));
 		await Promise.all(
 			pages.map((page) =>
 				page.evaluate(async () => {
@@ -306,9 +309,9 @@ describe.skipIf(!hasChromium)("tabs on IndexedDB", () => {
 	});
 
 	test("100 tabs that are killed in a commit leave nothing half written", async () => {
-		const checker = await opened({ timeout: 60_000 });
+		const checker = await opened(crowded);
 		const kill = async (): Promise<void> => {
-			const page = await opened({ timeout: 60_000 });
+			const page = await opened(crowded);
 			const cdp = await context.newCDPSession(page);
 			await page.evaluate(() => {
 				void (async () => {
@@ -352,7 +355,7 @@ describe.skipIf(!hasChromium)("tabs on IndexedDB", () => {
 	}, 300_000);
 });
 
-describe.skipIf(!hasChromium)("a page that is kept for the way back", () => {
+describe.skipIf(!keepsHistory)("a page that is kept for the way back", () => {
 	let tabs: Tabs;
 
 	beforeAll(async () => {

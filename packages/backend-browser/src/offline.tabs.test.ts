@@ -5,7 +5,7 @@ import { createStateManager, memory, type StateManager } from "@holdfast/core";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
 import { describe, expect, test, vi } from "vitest";
 import { hasChromium, patience } from "../../../scripts/chromium.ts";
-import { chromiumPath } from "../../../scripts/provision.ts";
+import { headlessShellPath } from "../../../scripts/provision.ts";
 import { bundleForBrowser } from "../../../scripts/size.ts";
 import type { OfflineQueue } from "./offline.js";
 import type { RemoteBackend } from "./remote-backend.js";
@@ -58,7 +58,7 @@ class Device {
 
 	async start(): Promise<void> {
 		this.#context = await chromium.launchPersistentContext(this.#folder, {
-			executablePath: chromiumPath() ?? "",
+			executablePath: headlessShellPath() ?? "",
 			chromiumSandbox: process.getuid?.() !== 0,
 			timeout: patience,
 		});

@@ -2,9 +2,8 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 import { launchChromium, patience } from "../../../scripts/chromium.ts";
-import { chromiumPath } from "../../../scripts/provision.ts";
 import { bundleForBrowser } from "../../../scripts/size.ts";
 
 const root = join(import.meta.dirname, "../../..");
@@ -44,14 +43,7 @@ export async function openTabs({ history = false } = {}): Promise<Tabs> {
 		response.end(isScript ? code : '<!doctype html><script type="module" src="/page.js"></script>');
 	});
 	await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-	const browser = history
-		? await chromium.launch({
-				executablePath: chromiumPath() ?? "",
-				chromiumSandbox: process.getuid?.() !== 0,
-				ignoreDefaultArgs: ["--disable-back-forward-cache"],
-				timeout: patience,
-			})
-		: await launchChromium();
+	const browser = await launchChromium({ history });
 	const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 	return {
 		origin,
