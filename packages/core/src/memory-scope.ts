@@ -24,8 +24,8 @@ export class MemoryScope extends ScopeEntries implements Journal {
 	#hasEnded = false;
 	#hasNews = false;
 	/**
-	 * What those who watch it are told once the commit is done, or were told last: a class of which nothing is left when the
-	 * garbage collector comes by takes all code with it that was compiled for it, and every step to a listener is.
+	 * What those who watch it are told once the commit is done, or were told last. Kept, since V8 drops the code that it compiled for
+	 * a class when a full collection finds no object of it, and every step from here to a listener is compiled for records.
 	 */
 	#records: LogRecord[] = [];
 

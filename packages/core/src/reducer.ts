@@ -141,8 +141,8 @@ export function added<T>(list: T[] | undefined, item: T): T[] {
 }
 
 /**
- * An entry as a commit wrote it. A class, since V8 makes what a literal makes among the old objects once many of them have lived long,
- * and what a log lets go of soon is dear there.
+ * An entry as a commit wrote it. A class, since V8 allocates what a literal makes in its old space once many of them have lived long:
+ * what a log soon lets go of is dear there.
  */
 class WrittenEntry implements Entry {
 	readonly key: string;
