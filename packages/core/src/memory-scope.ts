@@ -1,7 +1,7 @@
 /** One scope in the process's memory. */
 import type { EventFact, LogPage, LogQuery, LogRecord, LogRetention, Signal } from "./backend.js";
 import { BareRecord, MemoryLog, type Row } from "./memory-log.js";
-import { added, type Deed, type Journal, type Judged, recordOf, type Written } from "./reducer.js";
+import { type Deed, type Journal, type Judged, recordOf, type Written } from "./reducer.js";
 import { type EntriesUse, entryBytes, overhead, ScopeEntries } from "./scope-entries.js";
 
 /** What a store in memory may hold, and holds. */
@@ -21,8 +21,13 @@ export class MemoryScope extends ScopeEntries implements Journal {
 	readonly #use: MemoryUse;
 	readonly #changes = new MemoryLog();
 	readonly #events = new MemoryLog();
-	// What those who watch it are told once the commit is done.
-	#signals: Signal[] | undefined;
+	#hasEnded = false;
+	#hasNews = false;
+	/**
+	 * What those who watch it are told once the commit is done, or were told last. Kept, since V8 drops the code that it compiled for
+	 * a class when a full collection finds no object of it, and every step from here to a listener is compiled for records.
+	 */
+	#records: LogRecord[] = [];
 
 	constructor(use: MemoryUse) {
 		super(use);
@@ -86,23 +91,27 @@ export class MemoryScope extends ScopeEntries implements Journal {
 		if (events.length > 0 && keep?.events.count !== 0)
 			this.#push(this.#events, row, origin, revision, time, bytes);
 		this.trim(time);
-		if (this.watchers !== undefined)
-			this.#signals = added(this.#signals, {
-				type: "records",
-				records: [record ?? new BareRecord(this.head, origin, revision, time, written)],
-			});
+		if (this.watchers === undefined) return;
+		const pushed = record ?? new BareRecord(this.head, origin, revision, time, written);
+		if (this.#hasNews) this.#records.push(pushed);
+		else this.#records = [pushed];
+		this.#hasNews = true;
 	}
 
 	ended(): void {
-		this.#signals = this.watchers && [{ type: "wake" }];
+		this.#hasEnded = true;
+		this.#hasNews = false;
 	}
 
 	/** Tells those who watch it what was done. */
 	tell(): void {
-		const signals = this.#signals;
-		if (signals === undefined) return;
-		this.#signals = undefined;
-		for (const signal of signals) for (const watcher of this.watchers ?? []) watcher(signal);
+		const news = this.#hasNews ? this.#records : undefined;
+		this.#hasNews = false;
+		if (this.#hasEnded) {
+			this.#hasEnded = false;
+			this.#signal({ type: "wake" });
+		}
+		if (news !== undefined) this.#signal({ type: "records", records: news });
 	}
 
 	/** Lets go of records that are past retention. */
@@ -132,6 +141,10 @@ export class MemoryScope extends ScopeEntries implements Journal {
 		if (newest === true) records.reverse();
 		const head = of === "changes" ? this.head : this.eventsHead;
 		return { records, more: newest !== true && first + records.length < log.size, head, now };
+	}
+
+	#signal(signal: Signal): void {
+		for (const watcher of this.watchers ?? []) watcher(signal);
 	}
 
 	#push(

@@ -219,6 +219,23 @@ describe("who watches a scope", () => {
 		expect(signals).toEqual([{ type: "wake" }]);
 	});
 
+	test("hears of all that a batch did at once, after being woken where the scope was over", () => {
+		const store = new Store();
+		store.do("s", put("k"), { op: "touch", key: null, ttl: 10 });
+		const signals = store.heard("s");
+		store.now += 10;
+		store.send("s", [
+			{ id: "c1", do: [put("a")] },
+			{ id: "c2", do: [put("b")] },
+		]);
+		store.do("s", put("c"));
+		expect(signals).toMatchObject([
+			{ type: "wake" },
+			{ type: "records", records: [{ id: "c1", previous: 0 }, { id: "c2" }] },
+			{ type: "records", records: [{ id: "c" }] },
+		]);
+	});
+
 	test("hears what expires", () => {
 		const store = new Store();
 		store.do("s", put("k", 1, 10));

@@ -18,6 +18,7 @@ import type {
 	Mutation,
 	Refused,
 	Retention,
+	Value,
 } from "./backend.js";
 import { lockUnder } from "./key.js";
 import { givenValue } from "./value.js";
@@ -137,6 +138,35 @@ export function added<T>(list: T[] | undefined, item: T): T[] {
 	if (list === undefined) return [item];
 	list.push(item);
 	return list;
+}
+
+/**
+ * An entry as a commit wrote it. A class, since V8 allocates what a literal makes in its old space once many of them have lived long:
+ * what a log soon lets go of is dear there.
+ */
+class WrittenEntry implements Entry {
+	readonly key: string;
+	readonly value: Value;
+	readonly revision: number;
+	readonly createdRevision: number;
+	readonly expiresAt: number | null;
+	readonly metadata: Json | undefined;
+
+	constructor(
+		key: string,
+		value: Value,
+		revision: number,
+		createdRevision: number,
+		expiresAt: number | null,
+		metadata: Json | undefined,
+	) {
+		this.key = key;
+		this.value = value;
+		this.revision = revision;
+		this.createdRevision = createdRevision;
+		this.expiresAt = expiresAt;
+		this.metadata = metadata;
+	}
 }
 
 const keyOf = (part: Condition | Mutation): string | undefined =>
@@ -278,19 +308,18 @@ function apply(
 			case "add": {
 				const { key, ttl } = mutation;
 				const before = state.get(key);
-				wrote = {
+				wrote = new WrittenEntry(
 					key,
-					value: mutation.op === "put" ? mutation.value : givenValue(numbers[sums++]),
+					mutation.op === "put" ? mutation.value : givenValue(numbers[sums++]),
 					revision,
-					createdRevision: before === undefined ? revision : before.createdRevision,
-					expiresAt:
-						typeof ttl === "number"
-							? now + ttl
-							: ttl === null || before === undefined
-								? null
-								: before.expiresAt,
-					metadata: commit.metadata,
-				};
+					before === undefined ? revision : before.createdRevision,
+					typeof ttl === "number"
+						? now + ttl
+						: ttl === null || before === undefined
+							? null
+							: before.expiresAt,
+					commit.metadata,
+				);
 				state.put(wrote);
 				break;
 			}

@@ -18,10 +18,13 @@ function addTo<T>(index: Map<string, Set<T>>, name: string, item: T): () => void
 export class Routes<T> {
 	readonly #exact = new Map<string, Set<T>>();
 	readonly #under = new Map<string, Set<Route<T>>>();
+	// How long those prefixes are, or were: of a key is cut off only what may be one.
+	readonly #lengths = new Set<number>();
 
 	/** Adds a target under a pattern and answers what removes it again. */
 	add({ exact, under, matches }: Pattern, target: T): () => void {
 		if (exact !== undefined) return addTo(this.#exact, exact, target);
+		this.#lengths.add(under.length);
 		return addTo(this.#under, under, { matches, target });
 	}
 
@@ -32,7 +35,7 @@ export class Routes<T> {
 		if (this.#under.size === 0) return;
 		// What stands before the key's end, if that is a slash, then before its last segment, and so on to "".
 		for (let end = key.length; ; end = end > 1 ? key.lastIndexOf("/", end - 2) + 1 : 0) {
-			const routes = this.#under.get(key.slice(0, end));
+			const routes = this.#lengths.has(end) ? this.#under.get(key.slice(0, end)) : undefined;
 			if (routes !== undefined)
 				for (const { matches, target } of routes) if (matches(key)) visitor(target, about);
 			if (end === 0) return;
