@@ -172,6 +172,9 @@ describe.skipIf(!hasChromium)("the dashboard in Chromium", () => {
 		await openMenu(page);
 		await page.getByLabel("Dark").check();
 		await expect.poll(() => themeOf(page)).toBe("dark");
+		// Left by keyboard, the menu is not in the way.
+		await page.locator("#pause").focus();
+		await expect.poll(() => page.locator("#account-menu").getAttribute("open")).toBeNull();
 		await page.reload({ waitUntil: "commit" });
 		expect(await themeOf(page)).toBe("dark");
 		expect(await page.locator("html").getAttribute("data-user")).toBe("Keeper");

@@ -119,6 +119,10 @@ function AccountMenu({ signedOut }: { readonly signedOut: () => void }): ReactNo
 			id="account-menu"
 			className="menu"
 			ref={menu}
+			onBlur={({ relatedTarget, currentTarget }) => {
+				// Whoever goes on by keyboard would have it stand before what they go to.
+				if (relatedTarget !== null && !currentTarget.contains(relatedTarget)) currentTarget.open = false;
+			}}
 			onKeyDown={({ key, currentTarget }) => {
 				if (key !== "Escape") return;
 				currentTarget.open = false;

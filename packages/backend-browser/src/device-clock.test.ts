@@ -87,3 +87,23 @@ test("what was written before the device's own time says nothing", () => {
 	clock.witness({ time: device.wall - 1, offset: 3_600_000 });
 	expect(clock.now()).toBe(device.wall);
 });
+
+test("a device that slews its clock a little is believed, and a small step back does not stop the time", () => {
+	const { device, clock, start } = begin();
+	device.pass(5000);
+	device.wall -= 500;
+	expect(clock.now()).toBe(start + 4500);
+	expect(clock.offset).toBe(0);
+	device.wall -= 500;
+	expect(clock.now()).toBe(start + 4500);
+	device.pass(100);
+	expect(clock.now()).toBe(start + 4600);
+});
+
+test("what was written earlier does not turn it back where the device's clock was", () => {
+	const { device, clock, start } = begin();
+	device.wall -= 3_600_000;
+	clock.now();
+	clock.witness({ time: start - 5000, offset: 0 });
+	expect(clock.now()).toBe(start);
+});

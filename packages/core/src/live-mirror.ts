@@ -84,7 +84,7 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 	}
 
 	async at(revision: number, options?: { readonly signal?: AbortSignal }): Promise<void> {
-		if (this.revision >= revision) return;
+		if (this.#begun && this.revision >= revision) return;
 		const { store, feed } = this.#parts;
 		if (this.#closed) throw store.stopped(feed.scope);
 		const waiting = Promise.withResolvers<void>();

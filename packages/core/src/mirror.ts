@@ -23,7 +23,7 @@ export interface Mirror<F extends Fields, P extends string> {
 	readonly revision: number;
 	/** Whether it can't hear the store at present, so that it may be behind. */
 	readonly stale: boolean;
-	/** Resolves when it shows at least this revision: a mirror may trail an answered write. */
+	/** Resolves when it shows the store's state of at least this revision: a mirror may trail an answered write. 0 is any state. */
 	at(revision: number, options?: { readonly signal?: AbortSignal }): Promise<void>;
 	/** A value; the key's default, else `undefined`, where it is absent. */
 	get<K extends KeysOf<P>>(key: K): ValueAt<F, K & string> | undefined;

@@ -1,9 +1,15 @@
-import { createStateManager, memory, type StateManager } from "@holdfast/core";
-import type { ReactNode } from "react";
+import { type Codec, createStateManager, jsonCodec, memory, type StateManager } from "@holdfast/core";
+import { type ReactNode, Suspense, use } from "react";
 import { renderToReadableStream } from "react-dom/server";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { readHandover } from "./handover.js";
-import { createHandover, createHooks, type Handover, HoldfastProvider } from "./index.js";
+import {
+	createHandover,
+	createHooks,
+	type Handover,
+	HoldfastProvider,
+	type HoldfastProviderProps,
+} from "./index.js";
 
 const { useEntry, useEntries } = createHooks();
 
@@ -51,6 +57,30 @@ test("renders what the store holds, and hands over just that", async () => {
 	expect(room?.revision).toBeGreaterThan(0);
 });
 
+test("tells of one moment, in all parts of the page and in what is handed over, however long it takes", async () => {
+	const manager = makeManager();
+	await manager.user("ada").set("name", "before");
+	const gate = Promise.withResolvers<void>();
+	const Name = ({ until }: { readonly until?: Promise<void> }): ReactNode => {
+		if (until !== undefined) use(until);
+		return <b>{useEntry(["user", "ada"], "name")}</b>;
+	};
+	const handover = createHandover();
+	const stream = await renderToReadableStream(
+		<HoldfastProvider manager={manager} handover={handover}>
+			<Name />
+			<Suspense>
+				<Name until={gate.promise} />
+			</Suspense>
+		</HoldfastProvider>,
+	);
+	await manager.user("ada").set("name", "after");
+	gate.resolve();
+	await stream.allReady;
+	expect((await new Response(stream).text()).match(/(?<=<b>)\w+/g)).toEqual(["before", "before"]);
+	expect(readHandover(String(handover)).get('[["user","ada"],"name"]')?.[0]?.value).toBe("before");
+});
+
 test("can stand in a script element, whatever the state says", async () => {
 	const manager = makeManager();
 	await manager.user("eve").set("name", "</script><!--<script>");
@@ -73,4 +103,34 @@ test("a hook without a provider says what is missing", async () => {
 	await expect(renderToReadableStream(<Page user="ada" />, { onError: () => {} })).rejects.toThrow(
 		"HoldfastProvider",
 	);
+});
+
+test("speaks the manager's codec, where it has one of its own", async () => {
+	const codec: Codec = {
+		encode: (value) => `"<${encodeURIComponent(jsonCodec.encode(value))}"`,
+		decode: (text) => jsonCodec.decode(decodeURIComponent(text.slice(2, -1))),
+	};
+	const manager = createStateManager({ backend: memory(), codec });
+	onTestFinished(async () => void (await manager.close()));
+	await manager.user("ada").set("name", { first: "Ada" });
+	const handover = createHandover({ codec });
+	const names: unknown[] = [];
+	const Name = (): ReactNode => {
+		names.push(useEntry(["user", "ada"], "name"));
+		return null;
+	};
+	const render = (props: Partial<HoldfastProviderProps>) =>
+		renderToReadableStream(
+			<HoldfastProvider manager={manager} codec={codec} {...props}>
+				<Name />
+			</HoldfastProvider>,
+		);
+	await (await render({ handover })).allReady;
+	expect(String(handover)).toContain("%22");
+	expect(readHandover(String(handover), codec).get('[["user","ada"],"name"]')?.[0]?.value).toEqual({
+		first: "Ada",
+	});
+	await manager.user("ada").set("name", { first: "Countess" });
+	await (await render({ initial: String(handover) })).allReady;
+	expect(names).toEqual([{ first: "Ada" }, { first: "Ada" }]);
 });

@@ -3,7 +3,7 @@ import { type Codec, givenValue, jsonCodec, type StateEntry, storedValue } from 
 import { type AnyManager, MirrorPool } from "./mirror-pool.js";
 
 /** Entries by the names of their mirrors. */
-export type HandedOver = ReadonlyMap<string, readonly StateEntry[]>;
+export type HandedOver = Map<string, readonly StateEntry[]>;
 
 /**
  * The state behind one rendering on a server: `<HoldfastProvider handover={…}>` gathers it, the page receives it as text. One for each
@@ -30,12 +30,12 @@ export class GatheredHandover implements Handover {
 
 	/** The mirrors of this rendering, apart from those of every other. */
 	pool(manager: AnyManager): MirrorPool {
-		this.#pool ??= new MirrorPool(manager);
+		this.#pool ??= new MirrorPool(manager, true);
 		return this.#pool;
 	}
 
 	toString(): string {
-		const contents = (this.#pool?.contents() ?? []).map(([name, entries]) => [
+		const contents = (this.#pool?.rendered() ?? []).map(([name, entries]) => [
 			name,
 			entries.map(({ value, ...rest }) => ({ ...rest, value: givenValue(value, this.#codec).text })),
 		]);

@@ -1,5 +1,5 @@
 import { createStateManager, defineState, memory, type StateManager } from "@holdfast/core";
-import { Activity, Component, type ReactNode, StrictMode, Suspense, useEffect, useState } from "react";
+import { Activity, Component, lazy, type ReactNode, StrictMode, Suspense, useEffect, useState } from "react";
 import { hydrateRoot } from "react-dom/client";
 import { renderToReadableStream } from "react-dom/server";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -128,8 +128,14 @@ describe("useEntry", () => {
 		const manager = makeManager();
 		await manager.user("ada").set("filters", { min: 1 });
 		await manager.user("grace").set("filters", { min: 2 });
-		const Min = ({ user }: { readonly user: string }): ReactNode =>
-			useEntry(["user", user], "filters")?.min ?? "none";
+		const Min = ({ user }: { readonly user: string }): ReactNode => {
+			const update = useUpdate(["user", user], "filters");
+			return (
+				<button type="button" onClick={() => void update({ min: 3 })}>
+					{useEntry(["user", user], "filters")?.min ?? "none"}
+				</button>
+			);
+		};
 		const page = (user: string): ReactNode => (
 			<HoldfastProvider manager={manager}>
 				<Suspense>
@@ -143,6 +149,76 @@ describe("useEntry", () => {
 		await shows(element, "2");
 		show(page("nobody"));
 		await shows(element, "none");
+		element.querySelector("button")?.click();
+		await shows(element, "3");
+		expect(await manager.user("ada").get("filters")).toEqual({ min: 1 });
+		expect(await manager.user("grace").get("filters")).toEqual({ min: 2 });
+	});
+
+	test("reads and writes another key when it is given one", async () => {
+		const manager = makeManager();
+		await manager.shared.set("positions/AAPL", { quantity: 1 });
+		await manager.shared.set("positions/MSFT", { quantity: 2 });
+		const Position = ({ symbol }: { readonly symbol: string }): ReactNode => {
+			const position = useEntry("shared", `positions/${symbol}`);
+			const update = useUpdate("shared", `positions/${symbol}`);
+			return (
+				<button type="button" onClick={() => void update((now) => ({ quantity: (now?.quantity ?? 0) + 10 }))}>
+					{symbol} {position?.quantity}
+				</button>
+			);
+		};
+		const page = (symbol: string): ReactNode => (
+			<HoldfastProvider manager={manager}>
+				<Suspense>
+					<Position symbol={symbol} />
+				</Suspense>
+			</HoldfastProvider>
+		);
+		const { element, render: show } = render(page("AAPL"), { strict: true });
+		await shows(element, "AAPL 1");
+		show(page("MSFT"));
+		await shows(element, "MSFT 2");
+		element.querySelector("button")?.click();
+		await shows(element, "MSFT 12");
+		expect(await manager.shared.get("positions/AAPL")).toEqual({ quantity: 1 });
+	});
+
+	test("shows nothing of one user when the provider has another one's manager, and lets go of it", async () => {
+		const [ada, grace] = [makeManager(), makeManager()];
+		await ada.shared.set("note", "ada's");
+		await grace.shared.set("note", "grace's");
+		const Note = (): ReactNode => {
+			const update = useUpdate("shared", "note");
+			return (
+				<button type="button" onClick={() => void update("written")}>
+					{useEntry("shared", "note")}
+				</button>
+			);
+		};
+		const page = (manager: Manager): ReactNode => (
+			<HoldfastProvider manager={manager}>
+				<Suspense>
+					<Note />
+				</Suspense>
+			</HoldfastProvider>
+		);
+		vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+		onTestFinished(() => void vi.useRealTimers());
+		const { element, render: show } = render(page(ada), { strict: true });
+		await expect.poll(() => element.innerText).toBe("ada's");
+		show(page(grace));
+		await expect.poll(() => element.innerText).toBe("grace's");
+		element.querySelector("button")?.click();
+		await expect.poll(() => element.innerText).toBe("written");
+		expect(await ada.shared.get("note")).toBe("ada's");
+		await expect
+			.poll(() => {
+				vi.advanceTimersByTime(5000);
+				return ada.health.watched;
+			})
+			.toBe(0);
+		expect(grace.health.watched).toBe(1);
 	});
 
 	test("throws to the error boundary where the store is out of reach, and works when asked again", async () => {
@@ -384,8 +460,11 @@ describe("usePending and useConnection", () => {
 				return () => void listeners.delete(listener);
 			},
 		};
+		const connections = new Set<unknown>();
 		const Status = (): ReactNode => {
-			const { online, stale } = useConnection();
+			const connection = useConnection();
+			connections.add(connection);
+			const { online, stale } = connection;
 			return `${online ? "online" : "offline"} ${stale ? "stale" : "current"} ${usePending().count}`;
 		};
 		const page = (connected: boolean): ReactNode => (
@@ -398,6 +477,10 @@ describe("usePending and useConnection", () => {
 		Object.assign(status, { online: false, stale: true, pending: { count: 2, oldest: 1 } });
 		for (const listener of [...listeners]) listener();
 		await shows(element, "offline stale 2");
+		status.pending = { count: 1, oldest: 1 };
+		for (const listener of [...listeners]) listener();
+		await shows(element, "offline stale 1");
+		expect(connections.size, "connections, of which one changed").toBe(2);
 		show(page(false));
 		await shows(element, "online current 0");
 		expect(listeners.size).toBe(0);
@@ -464,5 +547,62 @@ describe("a server's rendering", () => {
 			texts.every((shown) => shown?.includes("1970")),
 			texts.join(" | "),
 		).toBe(true);
+	});
+
+	test("meets each part of the page as it was rendered, however late that part is there", async () => {
+		const { html, text } = await serve();
+		const manager = makeManager();
+		await manager.shared.set("counter", 4);
+		await manager.user("ada").set("filters", { min: 1, since: new Date(0) });
+		const element = makeElement();
+		// As the server's App stands behind a boundary: React marks it with comments.
+		element.innerHTML = `<!--$-->${html}<!--/$--><b>3</b>`;
+		const paragraph = element.querySelector("p");
+		const code = Promise.withResolvers<{ default: typeof App }>();
+		const Late = lazy(() => code.promise);
+		const Counter = (): ReactNode => <b>{useEntry("shared", "counter")}</b>;
+		const mismatches: unknown[] = [];
+		const root = hydrateRoot(
+			element,
+			<HoldfastProvider manager={manager} initial={text}>
+				<Suspense>
+					<Late />
+				</Suspense>
+				<Counter />
+			</HoldfastProvider>,
+			{ onRecoverableError: (error) => mismatches.push(error) },
+		);
+		unmountInTheEnd(root);
+		await vi.waitFor(() => expect(element.querySelector("b")?.textContent).toBe("4"), { timeout: 20_000 });
+		expect(paragraph?.textContent).toContain("3");
+		code.resolve({ default: App });
+		await vi.waitFor(() => expect(paragraph?.textContent).toContain("4"), { timeout: 20_000 });
+		expect(mismatches).toEqual([]);
+		expect(element.querySelector("p"), "the server's element").toBe(paragraph);
+	});
+
+	test("knows nothing of the page's connection, and the page says it a moment later", async () => {
+		const manager = makeManager();
+		const Status = (): ReactNode => (
+			<i>
+				{useConnection().online ? "online" : "offline"} {usePending().count}
+			</i>
+		);
+		const pending = { count: 2, oldest: 1 };
+		const status = { online: false, stale: true, pending, subscribe: () => () => {} };
+		const element = makeElement("<i>online<!-- --> <!-- -->0</i>");
+		const served = element.querySelector("i");
+		const mismatches: unknown[] = [];
+		const root = hydrateRoot(
+			element,
+			<HoldfastProvider manager={manager} status={status}>
+				<Status />
+			</HoldfastProvider>,
+			{ onRecoverableError: (error) => mismatches.push(error) },
+		);
+		unmountInTheEnd(root);
+		await shows(element, "offline 2");
+		expect(mismatches).toEqual([]);
+		expect(element.querySelector("i")).toBe(served);
 	});
 });

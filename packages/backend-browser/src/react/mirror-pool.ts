@@ -13,22 +13,20 @@ export type AnyManager = StateManager<any>;
 export type AnyScope = AnyManager["shared"];
 
 /** The scope that a reference names. */
-export function scopeOf(manager: AnyManager, ref: ScopeRef): AnyScope {
-	if (ref === "shared") return manager.shared;
-	const [kind, id] = ref;
-	if (kind === "user") return manager.user(id);
-	if (kind === "session") return manager.session(id);
-	return manager.scope(kind, id);
-}
+export const scopeOf = (manager: AnyManager, ref: ScopeRef): AnyScope =>
+	ref === "shared" ? manager.shared : manager.scope(...ref);
 
 /** The mirrors of one manager, counted. */
 export class MirrorPool {
 	readonly #manager: AnyManager;
+	readonly #isRendering: boolean;
 	readonly #mirrors = new Map<string, SharedMirror>();
 	#handedOver: HandedOver | undefined;
 
-	constructor(manager: AnyManager) {
+	/** @param isRendering - whether it is of one rendering on a server, which tells of one moment. */
+	constructor(manager: AnyManager, isRendering = false) {
 		this.#manager = manager;
+		this.#isRendering = isRendering;
 	}
 
 	/** What a server rendered: shown until the store was heard. */
@@ -45,19 +43,23 @@ export class MirrorPool {
 			pattern,
 			(initial) => scopeOf(this.#manager, ref).mirror(pattern, { initial }),
 			this.#handedOver?.get(name),
+			this.#isRendering,
 			() => {
-				if (this.#mirrors.get(name) === made) this.#mirrors.delete(name);
+				// What was rendered is still to be handed over, however long the rest takes.
+				if (!this.#isRendering && this.#mirrors.get(name) === made) this.#mirrors.delete(name);
+				// Shown once, it grows old. A part of the page that is not there yet still meets it.
+				if (made.wasRead) this.#handedOver?.delete(name);
 			},
 		);
 		this.#mirrors.set(name, made);
 		return made;
 	}
 
-	/** What the mirrors hold, by the names under which another pool knows them. */
-	contents(): readonly (readonly [name: string, entries: readonly StateEntry[]])[] {
-		return [...this.#mirrors]
-			.filter(([, mirror]) => mirror.isShown)
-			.map(([name, mirror]) => [name, mirror.entries]);
+	/** What was rendered of the mirrors, by the names under which another pool knows them. */
+	rendered(): (readonly [name: string, entries: readonly StateEntry[]])[] {
+		return [...this.#mirrors].flatMap(([name, { rendered }]) =>
+			rendered ? [[name, rendered] as const] : [],
+		);
 	}
 
 	/** Closes all mirrors. */

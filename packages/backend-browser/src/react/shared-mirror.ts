@@ -16,11 +16,12 @@ const keptFor = 5000;
 /** How long a failure stands, in ms: React renders again at once and must find it; who asks later asks anew. */
 const failedFor = 1000;
 
-/** What the first render in the browser must show again, whatever came since: it meets the server's HTML. */
+/** What a server rendered, and the first render in the browser must show again, whatever came since: it meets the server's HTML. */
 interface FirstView {
 	readonly members: Members;
 	/** The value, if the pattern is one key. */
 	readonly value: unknown;
+	readonly entries: readonly StateEntry[];
 }
 
 /** A promise as React's `use` looks at it: one that says it is fulfilled does not suspend. */
@@ -39,10 +40,13 @@ export type OpenMirror = (initial: readonly StateEntry[]) => AnyMirror;
 
 /** One mirror and who reads it. */
 export class SharedMirror {
+	/** Whether a component ever followed it. */
+	wasRead = false;
 	readonly #pattern: string;
 	readonly #open: OpenMirror;
 	readonly #closed: (mirror: SharedMirror) => void;
-	readonly #first: FirstView | undefined;
+	readonly #isRendering: boolean;
+	#first: FirstView | undefined;
 	#mirror: AnyMirror;
 	#isOpen = true;
 	#shown: Usable;
@@ -53,13 +57,15 @@ export class SharedMirror {
 		pattern: string,
 		open: OpenMirror,
 		handedOver: readonly StateEntry[] | undefined,
+		isRendering: boolean,
 		closed: (mirror: SharedMirror) => void,
 	) {
 		this.#pattern = pattern;
 		this.#open = open;
+		this.#isRendering = isRendering;
 		this.#closed = closed;
 		this.#mirror = open(handedOver ?? []);
-		if (handedOver !== undefined) this.#first = { members: this.#mirror.list(), value: this.value };
+		if (handedOver !== undefined) this.#first = this.#view;
 		const heard = this.#whenShown(this.#mirror.ready);
 		this.#shown = handedOver === undefined ? heard : Promise.resolve();
 		if (handedOver !== undefined) fulfil(this.#shown);
@@ -93,24 +99,25 @@ export class SharedMirror {
 		return this.#pattern.includes("*") ? undefined : this.#mirror.get(this.#pattern);
 	}
 
-	/** The members as a render shows them that meets a server's HTML. */
+	/** The members as they are rendered on a server, and by a render that meets its HTML. */
 	get firstMembers(): Members {
-		return this.#first === undefined ? this.members : this.#first.members;
+		return this.#meet().members;
 	}
 
-	/** The value as a render shows it that meets a server's HTML. */
+	/** The value as it is rendered on a server, and by a render that meets its HTML. */
 	get firstValue(): unknown {
-		return this.#first === undefined ? this.value : this.#first.value;
+		return this.#meet().value;
 	}
 
-	/** What it holds, to be handed over. */
-	get entries(): readonly StateEntry[] {
-		return this.members.map(({ key }) => this.#mirror.entry(key) as StateEntry);
+	/** What was rendered of it, to be handed over. */
+	get rendered(): readonly StateEntry[] | undefined {
+		return this.#first?.entries;
 	}
 
 	// Bound: useSyncExternalStore subscribes again whenever it is given another function.
 	readonly subscribe = (listener: () => void): (() => void) => {
 		this.#readers++;
+		this.wasRead = true;
 		clearTimeout(this.#timer);
 		if (!this.#isOpen) this.#reopen();
 		const unsubscribe = this.#mirror.subscribe(listener);
@@ -130,10 +137,21 @@ export class SharedMirror {
 		this.#closed(this);
 	}
 
+	get #view(): FirstView {
+		const { members, value } = this;
+		return { members, value, entries: members.map(({ key }) => this.#mirror.entry(key) as StateEntry) };
+	}
+
+	#meet(): FirstView {
+		// The state goes on while a page is rendered and sent: all of its parts, and what is handed over, tell of one moment.
+		if (this.#isRendering && this.isShown) this.#first ??= this.#view;
+		return this.#first ?? this.#view;
+	}
+
 	// A component that was hidden for longer comes back with the mirror that it had.
 	#reopen(): void {
 		this.#isOpen = true;
-		this.#mirror = this.#open(this.entries);
+		this.#mirror = this.#open(this.#view.entries);
 		void this.#whenShown(this.#mirror.ready);
 	}
 
@@ -156,9 +174,9 @@ export class SharedMirror {
 
 	#askAgain(mirror: AnyMirror): void {
 		if (!this.#isOpen || mirror !== this.#mirror) return;
-		// The mirror goes on trying for those that show what there is.
-		if (this.#readers > 0) this.#shown = this.#whenShown(mirror.at(1));
-		else this.close();
+		if (this.#readers === 0) this.close();
+		// The mirror goes on trying for those that show what there is. What was shown once stays: nobody waits for it again.
+		else if (!this.isShown) this.#shown = this.#whenShown(mirror.at(0));
 	}
 
 	#closeLater(): void {
