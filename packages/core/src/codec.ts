@@ -69,7 +69,7 @@ function pack(value: unknown): unknown {
 function members(packed: object): object {
 	for (const name of Object.keys(packed)) {
 		const member = (packed as Record<string, unknown>)[name];
-		if (typeof member !== "object" || member === null) continue;
+		if (typeof member !== "object") continue;
 		const unpacked = unpack(member);
 		if (unpacked !== member) Object.defineProperty(packed, name, { value: unpacked });
 	}
@@ -78,7 +78,7 @@ function members(packed: object): object {
 
 function unpack(packed: unknown): unknown {
 	if (typeof packed !== "object" || packed === null) return packed;
-	if (Array.isArray(packed) || !Object.hasOwn(packed, "$")) return members(packed);
+	if (!Object.hasOwn(packed, "$")) return members(packed);
 	const { $: tag, v } = packed as { $: string; v: never };
 	switch (tag) {
 		case "undefined":

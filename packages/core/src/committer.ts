@@ -305,7 +305,8 @@ export class Committer {
 		lane.queue = [...kept, ...lane.queue];
 		this.#heldBack.add(lane);
 		// As long again as the first has waited: all that is held back asks together, so that an outage is not made worse.
-		const pause = Math.min(longestPause, Math.max(20, now - (kept[0]?.asked ?? now))) * (0.5 + random() / 2);
+		const pause =
+			Math.min(longestPause, Math.max(20, now - (kept[0]?.asked as number))) * (0.5 + random() / 2);
 		this.#again ??= clock.after(pause, () => {
 			this.#again = undefined;
 			const lanes = [...this.#heldBack].filter(({ queue }) => queue.length > 0);

@@ -1,5 +1,16 @@
 /** Turns what an application wants written into mutations and drafts of commits, within the limits and by the rules of its kind. */
-import type { Add, Commit, CommitOutcome, Condition, Emit, Mutation, Put, Refused } from "./backend.js";
+import type {
+	Add,
+	Commit,
+	CommitOutcome,
+	Condition,
+	Emit,
+	Mutation,
+	Put,
+	Refused,
+	Touch,
+	Value,
+} from "./backend.js";
 import { type Duration, parseTtl } from "./duration.js";
 import { type ErrorDetails, HoldfastError } from "./error.js";
 import { freezeCopy } from "./immutable.js";
@@ -58,8 +69,7 @@ export class Drafting {
 	put(key: string, input: unknown, ttl: Duration | null | undefined): Put {
 		const rule = this.#reading.rule(key);
 		try {
-			const value = rule.write(input, this.#store.codec);
-			this.#checkValue(value);
+			const value = this.#checked(rule.write(input, this.#store.codec));
 			const ms = ttl === undefined ? (rule.ttl ?? this.#ttl) : ttl === null ? null : parseTtl(ttl);
 			return { op: "put", key, value, ttl: ms };
 		} catch (error) {
@@ -67,15 +77,11 @@ export class Drafting {
 		}
 	}
 
-	emit(type: string, input: unknown): Emit {
-		const rule = this.#reading.eventRule(type);
-		try {
-			const payload = rule.write(input, this.#store.codec);
-			this.#checkValue(payload);
-			return { op: "emit", type, payload };
-		} catch (error) {
-			throw this.#reading.located(error, type);
-		}
+	/** Of a type as the application wrote it. */
+	emit(name: string, input: unknown): Emit {
+		const type = this.#reading.key(name);
+		const write = (): Value => this.#checked(this.#reading.eventRule(type).write(input, this.#store.codec));
+		return { op: "emit", type, payload: this.#reading.locate(type, write) };
 	}
 
 	add(key: string, by: number, { min, max, ttl }: AddOptions): Add {
@@ -93,7 +99,7 @@ export class Drafting {
 						key: decodeKey(key),
 					},
 				);
-		const ms = ttl === undefined ? (rule.ttl ?? this.#ttl) : parseTtl(ttl);
+		const ms = ttl === undefined ? (rule.ttl ?? this.#ttl) : this.touch(key, ttl).ttl;
 		return {
 			op: "add",
 			key,
@@ -102,6 +108,10 @@ export class Drafting {
 			...(max !== undefined && { max }),
 			...(ms !== null && { ttl: ms }),
 		};
+	}
+
+	touch(key: string, ttl: Duration): Touch {
+		return { op: "touch", key, ttl: this.#reading.locate(key, () => parseTtl(ttl)) };
 	}
 
 	/** `deferrable`: what the conditions say may also be judged later. */
@@ -154,15 +164,15 @@ export class Drafting {
 		return !outcome.ok && outcome.why === "condition" && outcome.index < conditions;
 	}
 
-	#checkValue(value: Put["value"]): void {
+	#checked(value: Value): Value {
 		const { valueBytes } = this.#bounds;
-		if (value.size * worstSize <= valueBytes) return;
+		if (value.size * worstSize <= valueBytes) return value;
 		const bytes = utf8Length(value.text);
-		if (bytes > valueBytes)
-			throw new HoldfastError(
-				"too-large",
-				`the value has ${bytes} bytes, the limit is ${valueBytes}: split it`,
-			);
+		if (bytes <= valueBytes) return value;
+		throw new HoldfastError(
+			"too-large",
+			`the value has ${bytes} bytes, the limit is ${valueBytes}: split it`,
+		);
 	}
 
 	#metadata(metadata: unknown): Commit["metadata"] & {} {

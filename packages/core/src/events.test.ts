@@ -46,6 +46,22 @@ describe("an event", () => {
 		);
 	});
 
+	test("of a store that came back older and went on is heard", async ({ trial }) => {
+		const manager = await trial.manager({ random: () => 0.99 });
+		await manager.shared.events.emit("told", "kept");
+		const restore = await trial.harness.save?.();
+		const heard: unknown[] = [];
+		await manager.shared.events.on("told", ({ payload }) => heard.push(payload)).ready;
+		for (let i = 0; i < 100; i++) await manager.shared.events.emit("told", i);
+		await trial.eventually("all are heard", () => expect(heard).toHaveLength(100));
+		await restore?.();
+		await trial.settle();
+		// Of a manager that has not seen how far the store was, so that its revisions are ones that were heard before.
+		const other = await trial.manager({ random: () => 0 });
+		await other.shared.events.emit("told", "after");
+		await trial.eventually("what came after", () => expect(heard.slice(100)).toEqual(["after"]));
+	});
+
 	test("of any well-formed type is heard by that type alone, or by *", async ({ trial, manager }) => {
 		const types = ["a", "a/b", "a b", "{a}", "é", "*a"];
 		const heard: Record<string, unknown[]> = { "*": [] };

@@ -80,6 +80,19 @@ describe("changes()", () => {
 		expect(await take(changes, 1)).toMatchObject([{ changes: [{ key: "a" }] }]);
 	});
 
+	test("is whole commits: what was changed, and the facts behind it", async ({ manager }) => {
+		const changes = iterate(manager);
+		const { revision } = await manager.shared.commit((tx) => {
+			tx.set("a", 1);
+			tx.emit("told", 2);
+		});
+		await manager.shared.events.emit("alone", 3);
+		expect(await take(changes, 2)).toMatchObject([
+			{ revision, changes: [{ key: "a", value: 1 }], events: [{ type: "told", payload: 2 }] },
+			{ previous: revision, changes: [], events: [{ type: "alone", payload: 3 }] },
+		]);
+	});
+
 	test("holds quiet commits, too, and says so", async ({ manager }) => {
 		const changes = iterate(manager);
 		await manager.shared.set("a", 1, { notify: false, metadata: { by: "ada" } });

@@ -3,7 +3,7 @@ import type { CommitOutcome, Emit, LogRecord, Soon } from "./backend.js";
 import type { EventOptions, EventSubscription, HistoryOptions, ScopeEvents, StateEvent } from "./events.js";
 import type { Feed } from "./feed.js";
 import { Following } from "./following.js";
-import { decodeKey, encodeKey } from "./key.js";
+import { decodeKey } from "./key.js";
 import type { Reading } from "./reading.js";
 import type { WriteOptions } from "./scope.js";
 import { pageBounds, type Store } from "./store.js";
@@ -32,8 +32,8 @@ export class LiveEvents implements ScopeEvents<any> {
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
 	on(type: string, listener: (event: any) => unknown, options: EventOptions = {}): EventSubscription {
-		const { feed, store } = this.#parts;
-		if (type !== "*") this.#parts.reading.eventRule(encodeKey(type));
+		const { feed, store, reading } = this.#parts;
+		if (type !== "*") reading.eventRule(reading.key(type));
 		const following = new Following(feed, store, "events", options.from, options.signal);
 		const guard = async (call: () => unknown): Promise<void> => {
 			try {

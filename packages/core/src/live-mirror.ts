@@ -127,7 +127,6 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 	};
 
 	close(): void {
-		if (this.#closed) return;
 		this.#closed = true;
 		this.stale = true;
 		this.#deafen?.();
@@ -272,7 +271,7 @@ export class LiveMirror implements Mirror<any, any>, Follower {
 
 	#absent(key: string): unknown {
 		const { reading, feed } = this.#parts;
-		const encoded = encodeKey(key);
+		const encoded = reading.key(key);
 		if (!this.#pattern.matches(encoded))
 			throw scopeError(feed.scope, "invalid-key", "the mirror's pattern does not match this key", { key });
 		return reading.rule(encoded).default;

@@ -3,7 +3,6 @@ import type {
 	CommitOutcome,
 	Committed,
 	Condition,
-	Emit,
 	Entry,
 	Mutation,
 	Put,
@@ -14,11 +13,11 @@ import type {
 } from "./backend.js";
 import { type Committer, Lane } from "./committer.js";
 import { type Bounds, type Draft, Drafting } from "./drafting.js";
-import { type Duration, parseDuration, parseTtl } from "./duration.js";
+import { type Duration, parseDuration } from "./duration.js";
 import { isHoldfastError } from "./error.js";
 import { Feed } from "./feed.js";
 import { Following } from "./following.js";
-import { decodeKey, encodeKey, parseScopeId, spanUnder } from "./key.js";
+import { decodeKey, parseScopeId, spanUnder } from "./key.js";
 import type { HeldLease } from "./lease.js";
 import type { Leases } from "./leases.js";
 import { Lines } from "./lines.js";
@@ -30,7 +29,6 @@ import type { Lease, LockAttempt, LockOptions, LockRequest } from "./lock.js";
 import { Locks } from "./locks.js";
 import type { MirrorOptions } from "./mirror.js";
 import { OpenTransaction } from "./open-transaction.js";
-import { compilePattern, type Pattern } from "./pattern.js";
 import type { Reader, ReadPatience } from "./reader.js";
 import { Reading } from "./reading.js";
 import type {
@@ -118,10 +116,9 @@ export class LiveScope implements Scope<any, any> {
 		const submit = (draft: Draft, patience?: Patience, closing?: boolean): Soon<CommitOutcome> =>
 			this.#submit(draft, patience, closing);
 		this.#locks = new Locks({ ...shared, scope, leases: parts.leases, submit });
-		const event = (type: string, payload: unknown): Emit => this.#drafting.emit(this.#key(type), payload);
 		this.events = new LiveEvents({
 			...shared,
-			event,
+			event: (type, payload) => this.#drafting.emit(type, payload),
 			write: (fact, options) => this.#write([fact], [], options),
 		});
 		// The lane outlives this object's last user while it has work: by this it keeps the scope from being made twice.
@@ -132,7 +129,7 @@ export class LiveScope implements Scope<any, any> {
 	get(key: string, options?: ReadOptions): Promise<any> {
 		// `get` and `set` are not async functions: an embedded store answers at once, and those cost as much as the rest of the call.
 		try {
-			const encoded = this.#key(key);
+			const encoded = this.#reading.key(key);
 			const read = this.#read([encoded], options);
 			return isLater(read)
 				? read.then(({ entries }) => this.#value(encoded, entries[0]))
@@ -144,7 +141,7 @@ export class LiveScope implements Scope<any, any> {
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
 	async getMany(keys: readonly string[], options?: ReadOptions): Promise<any> {
-		const encoded = keys.map((key) => this.#key(key));
+		const encoded = keys.map((key) => this.#reading.key(key));
 		const { entries } = await this.#read(encoded, options);
 		return encoded.map((key, i) => this.#value(key, entries[i]));
 	}
@@ -161,10 +158,9 @@ export class LiveScope implements Scope<any, any> {
 
 	set(key: string, value: unknown, options: SetOptions = none): Promise<number> {
 		try {
-			const encoded = this.#key(key);
+			const encoded = this.#reading.key(key);
 			const put = this.#drafting.put(encoded, value, options.ttl);
-			const conditions = this.#expect(encoded, options.ifAbsent === true ? 0 : options.ifRevision);
-			const written = this.#write([put], conditions, options, key);
+			const written = this.#write([put], this.#expect(encoded, options), options, key);
 			return isLater(written) ? written.then(({ revision }) => revision) : Promise.resolve(written.revision);
 		} catch (error) {
 			return Promise.reject(error);
@@ -172,7 +168,7 @@ export class LiveScope implements Scope<any, any> {
 	}
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
-	getOrSet(key: string, value: unknown, options: SetOptions = none): Promise<any> {
+	getOrSet(key: string, value: unknown, options: UpdateOptions = none): Promise<any> {
 		const add = async (): Promise<unknown> => {
 			const { entry, put } = await this.#swap(key, options, async (encoded, present) => {
 				if (present !== null) return undefined;
@@ -200,7 +196,7 @@ export class LiveScope implements Scope<any, any> {
 				return andThen(change(this.#value(encoded, entry)), decide);
 			};
 			return andThen(this.#swap(key, options, decided, true), ({ put }) =>
-				put === undefined ? this.#value(this.#key(key), null) : this.#reading.written(put),
+				put === undefined ? this.#value(this.#reading.key(key), null) : this.#reading.written(put),
 			);
 		};
 		return this.#updates.run(key, run, this.#inLine(key, options));
@@ -208,7 +204,7 @@ export class LiveScope implements Scope<any, any> {
 
 	async delete(key: string, options: DeleteOptions = none): Promise<boolean> {
 		const encoded = this.#known(key);
-		const conditions = this.#expect(encoded, options.ifRevision);
+		const conditions = this.#expect(encoded, options);
 		return (await this.#write([{ op: "delete", key: encoded }], conditions, options, key)).changes > 0;
 	}
 
@@ -219,7 +215,7 @@ export class LiveScope implements Scope<any, any> {
 			if (deletes.length > 0) cleared += (await this.#write(deletes, [], options, pattern)).changes;
 			deletes = [];
 		};
-		for await (const { key } of this.#list(this.#pattern(pattern), options)) {
+		for await (const { key } of this.#list(this.#reading.pattern(pattern), options)) {
 			if (deletes.push({ op: "delete", key }) >= this.#parts.bounds.commitMutations) await flush();
 		}
 		await flush();
@@ -228,20 +224,23 @@ export class LiveScope implements Scope<any, any> {
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
 	async *list(pattern = "**", { limit, after, ...options }: ListOptions = none): AsyncGenerator<any> {
-		const behind = after === undefined ? undefined : this.#key(after);
-		for await (const entry of this.#list({ ...this.#pattern(pattern), limit, after: behind }, options))
+		const behind = after === undefined ? undefined : this.#reading.key(after);
+		for await (const entry of this.#list(
+			{ ...this.#reading.pattern(pattern), limit, after: behind },
+			options,
+		))
 			yield this.#reading.entry(entry);
 	}
 
 	async count(pattern = "**", options: CallOptions = none): Promise<number> {
 		let count = 0;
-		for await (const _ of this.#list(this.#pattern(pattern), options)) count++;
+		for await (const _ of this.#list(this.#reading.pattern(pattern), options)) count++;
 		return count;
 	}
 
 	// biome-ignore lint/suspicious/noExplicitAny: a number, or a result where bounds are given
 	async increment(key: string, by = 1, options: IncrementOptions = none): Promise<any> {
-		const encoded = this.#known(key);
+		const encoded = this.#reading.key(key);
 		const start = this.#reading.rule(encoded).default ?? 0;
 		const isBounded = (options.min ?? options.max) !== undefined;
 		try {
@@ -266,7 +265,7 @@ export class LiveScope implements Scope<any, any> {
 
 	async touch(key: string, ttl: Duration, options: CallOptions = none): Promise<boolean> {
 		const encoded = this.#known(key);
-		const outcome = await this.#submit({ do: [{ op: "touch", key: encoded, ttl: parseTtl(ttl) }] }, options);
+		const outcome = await this.#submit({ do: [this.#drafting.touch(encoded, ttl)] }, options);
 		if (!outcome.ok && outcome.why !== "absent") throw this.#drafting.refusal(outcome, none, 0, key);
 		return outcome.ok;
 	}
@@ -288,15 +287,10 @@ export class LiveScope implements Scope<any, any> {
 			const submitted = this.#submit(this.#drafting.draft(mutations, conditions, options), options);
 			const outcome = isLater(submitted) ? await submitted : submitted;
 			if (outcome.ok) return { revision: outcome.revision, value };
-			const about = outcome.why === "condition" ? conditions[outcome.index] : mutations[outcome.index];
-			const key = about !== undefined && "key" in about ? (about.key ?? undefined) : undefined;
-			await this.#again(
-				attempt,
-				outcome,
-				conditions.length,
-				options,
-				key === undefined ? key : decodeKey(key),
-			);
+			// Of a fence, or where the whole commit was refused, there is none.
+			const about = (outcome.why === "condition" ? conditions : mutations)[outcome.index];
+			const key = (about as { readonly key?: string | null } | undefined)?.key;
+			await this.#again(attempt, outcome, conditions.length, options, key ? decodeKey(key) : undefined);
 		}
 	}
 
@@ -327,9 +321,9 @@ export class LiveScope implements Scope<any, any> {
 			throw scopeError(this.#scope, "invalid-argument", 'coalesce: "reset" needs onReset', {
 				key: pattern,
 			});
-		const gather = parseDuration(throttle, "throttle");
+		const gather = this.#reading.locate(pattern, () => parseDuration(throttle, "throttle"));
 		const parsed = { from, initial, throttle: gather, coalesce, queue, own, onReset, signal };
-		return this.#listeners.add(this.#pattern(pattern), listener, parsed);
+		return this.#listeners.add(this.#reading.pattern(pattern), listener, parsed);
 	}
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
@@ -349,7 +343,7 @@ export class LiveScope implements Scope<any, any> {
 	mirror(pattern = "**", options: MirrorOptions<any, any> = none): LiveMirror {
 		const { initial = [], signal } = options;
 		const parts = { store: this.#parts.store, reading: this.#reading, feed: this.#feed };
-		return new LiveMirror(this.#pattern(pattern), initial as readonly StateEntry[], signal, parts);
+		return new LiveMirror(this.#reading.pattern(pattern), initial as readonly StateEntry[], signal, parts);
 	}
 
 	// biome-ignore lint/suspicious/noExplicitAny: three overloads, told apart by what is given
@@ -386,28 +380,11 @@ export class LiveScope implements Scope<any, any> {
 		await this.#parts.store.ask(this.#scope, (backend) => backend.drop(this.#scope), options);
 	}
 
-	/** An application's key, encoded; its errors name the scope. */
-	#key(key: string): string {
-		try {
-			return encodeKey(key);
-		} catch (error) {
-			throw this.#reading.located(error, String(key));
-		}
-	}
-
-	/** The same, for calls that do not look at the key's rule anyway. */
+	/** A key, encoded, for calls that do not look at its rule anyway. */
 	#known(key: string): string {
-		const encoded = this.#key(key);
+		const encoded = this.#reading.key(key);
 		this.#reading.rule(encoded);
 		return encoded;
-	}
-
-	#pattern(pattern: string): Pattern {
-		try {
-			return compilePattern(pattern);
-		} catch (error) {
-			throw this.#reading.located(error, String(pattern));
-		}
 	}
 
 	#value(key: string, entry: Entry | null | undefined): unknown {
@@ -460,8 +437,9 @@ export class LiveScope implements Scope<any, any> {
 		kept.catch((error: unknown) => store.report(error, "a session could not be kept alive", this.#scope));
 	}
 
-	#expect(key: string, revision: number | undefined): readonly Condition[] {
-		return revision === undefined ? unconditional : [{ key, revision }];
+	#expect(key: string, { ifAbsent, ifRevision: revision }: SetOptions): readonly Condition[] {
+		const expected = revision === undefined ? unconditional : [{ key, revision }];
+		return ifAbsent === true ? [{ key, revision: 0 }, ...expected] : expected;
 	}
 
 	/** Waits for one's turn behind other calls of this process, whose functions may never end, for as long as patience lasts. */

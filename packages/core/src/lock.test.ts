@@ -143,6 +143,15 @@ describe("a lease", () => {
 			}),
 		).rejects.toBe(thrown);
 		expect(await free()).toBe(true);
+		for (const ends of [true, false]) {
+			const work = Promise.withResolvers<string>();
+			const done = manager.shared.lock("job", () => work.promise);
+			expect(await free(), "while the work goes on").toBe(false);
+			if (ends) work.resolve("done");
+			else work.reject(thrown);
+			await (ends ? expect(done).resolves.toBe("done") : expect(done).rejects.toBe(thrown));
+			expect(await free(), "once it is done").toBe(true);
+		}
 	});
 
 	test("that is released says so: its signal, what is left, its check, and a fence", async ({ manager }) => {

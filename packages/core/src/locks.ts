@@ -1,7 +1,7 @@
 /** Taking a scope's locks: an entry that is absent is free, and waiters watch their lock alone. */
 import type { CommitOutcome, Refused, Soon, Value } from "./backend.js";
 import type { Draft } from "./drafting.js";
-import { parseDuration, parseTtl } from "./duration.js";
+import { type Duration, parseDuration, parseTtl } from "./duration.js";
 import { type HoldfastError, isHoldfastError } from "./error.js";
 import type { Feed } from "./feed.js";
 import { reservedKey } from "./key.js";
@@ -9,6 +9,7 @@ import { HeldLease, type LeaseParts } from "./lease.js";
 import { Lines } from "./lines.js";
 import type { LockAttempt, LockOptions, LockRequest } from "./lock.js";
 import type { Reader } from "./reader.js";
+import type { Reading } from "./reading.js";
 import { isLater } from "./soon.js";
 import { refusalError, scopeError } from "./store.js";
 import { givenValue } from "./value.js";
@@ -16,6 +17,7 @@ import { givenValue } from "./value.js";
 /** What locks work with. */
 export interface LockParts extends LeaseParts {
 	readonly reader: Reader;
+	readonly reading: Reading;
 	readonly feed: Feed;
 }
 
@@ -55,7 +57,7 @@ export class Locks {
 
 	/** Takes a lock, waiting for it within bounds; at once where it is free and the store answers at once. */
 	take(name: string, options: LockOptions = {}): Soon<HeldLease> {
-		const wait = options.wait === undefined ? defaultWait : parseDuration(options.wait, "wait");
+		const wait = this.#parts.reading.locate(name, () => parseDuration(options.wait ?? defaultWait, "wait"));
 		const first = this.#lines.isFree(name) ? this.#attempt(name, options) : undefined;
 		return first !== undefined && "token" in first ? first : this.#wait(name, options, wait, first);
 	}
@@ -84,7 +86,7 @@ export class Locks {
 
 	#attempt(name: string, options: LockRequest): Soon<Attempt> {
 		const { store, submit } = this.#parts;
-		const asked = this.#ask(name, options.ttl === undefined ? defaultTtl : parseTtl(options.ttl));
+		const asked = this.#ask(name, options.ttl);
 		const at = store.clock.monotonic();
 		const outcome = submit(asked.draft, options);
 		if (!isLater(outcome)) return this.#judge(asked, outcome, at, options, at);
@@ -101,11 +103,12 @@ export class Locks {
 		);
 	}
 
-	#ask(name: string, ttl: number): Asked {
+	#ask(name: string, lives: Duration = defaultTtl): Asked {
 		const last = this.#asked;
-		if (last?.name === name && last.ttl === ttl) return last;
-		const { origin } = this.#parts.store;
-		const key = reservedKey("lock", name);
+		if (last?.name === name && last.ttl === lives) return last;
+		const { store, reading } = this.#parts;
+		const { origin } = store;
+		const [ttl, key] = reading.locate(name, () => [parseTtl(lives), reservedKey("lock", name)] as const);
 		const value = last?.value ?? givenValue({ holder: `${origin}.${++this.#taken}` });
 		// In the order of other drafts, so that V8 sees one shape.
 		const draft: Draft = { do: [{ op: "put", key, value, ttl }], origin, if: [{ key, revision: 0 }] };

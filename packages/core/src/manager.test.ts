@@ -1,6 +1,7 @@
 import { describe, expect, vi } from "vitest";
 import { createStateManager, type ManagerOptions, type StateManager } from "./manager.js";
 import { memory } from "./memory.js";
+import type { Scope } from "./scope.js";
 import { defineState } from "./state.js";
 import { around } from "./testing/around.js";
 import { chaos } from "./testing/chaos.js";
@@ -394,10 +395,98 @@ test("a state definition refuses what it does not have: keys, kinds, events", as
 		code: "unknown-key",
 		scope: "user/ada",
 	});
+	const { shared } = manager as unknown as StateManager;
+	for (const call of [
+		() => shared.has("a"),
+		() => shared.delete("a"),
+		() => shared.touch("a", 1),
+		() => shared.increment("a"),
+		() => shared.notify("a"),
+		() => shared.commit((tx) => tx.delete("a")),
+		() => shared.commit((tx) => tx.touch("a", 1)),
+		() => shared.commit((tx) => tx.has("a")),
+	])
+		await expect(call()).rejects.toMatchObject({ code: "unknown-key", scope: "shared", key: "a" });
 	await expect(manager.shared.events.emit("told", 1)).rejects.toMatchObject({
 		code: "unknown-key",
 		key: "told",
 	});
+});
+
+describe("bad input is refused with the scope and the key that it is about", () => {
+	type Call = (scope: Scope) => unknown;
+	const bad = "a/*";
+	const never = "soon" as never;
+	const calls: Record<string, readonly [key: string | undefined, call: Call]> = {
+		"a read": [bad, (scope) => scope.get(bad)],
+		"a key that is no text": [undefined, (scope) => scope.get(7 as never)],
+		"a transaction's read": [bad, (scope) => scope.commit((tx) => tx.get(bad))],
+		"a transaction's look at an entry": [bad, (scope) => scope.commit((tx) => tx.entry(bad))],
+		"a transaction's question": [bad, (scope) => scope.commit((tx) => tx.has(bad))],
+		"a transaction's write": [bad, (scope) => scope.commit((tx) => tx.set(bad, 1))],
+		"a transaction's removal": [bad, (scope) => scope.commit((tx) => tx.delete(bad))],
+		"a transaction's addition": [bad, (scope) => scope.commit((tx) => tx.increment(bad))],
+		"a transaction's extension": [bad, (scope) => scope.commit((tx) => tx.touch(bad, 1))],
+		"a transaction's listing": ["**/a", (scope) => scope.commit((tx) => tx.list("**/a"))],
+		"a transaction's fact": [bad, (scope) => scope.commit((tx) => tx.emit(bad, 1))],
+		"how long a transaction extends": ["a", (scope) => scope.commit((tx) => tx.touch("a", never))],
+		"how long an addition lives": ["a", (scope) => scope.increment("a", 1, { ttl: never })],
+		"an extension": ["a", (scope) => scope.touch("a", never)],
+		"a listener of facts": [bad, (scope) => scope.events.on(bad, () => {})],
+		"a throttle": ["a", (scope) => scope.subscribe("a", () => {}, { throttle: never })],
+		"a mirror's key": [bad, (scope) => scope.mirror().get(bad)],
+		"a lock's name": ["\ud800", (scope) => scope.lock("\ud800")],
+		"a lock's name that is no text": [undefined, (scope) => scope.tryLock(7 as never)],
+		"how long a lock lives": ["a", (scope) => scope.lock("a", { ttl: never })],
+		"how long a lock is waited for": ["a", (scope) => scope.lock("a", { wait: never })],
+	};
+
+	test.for(Object.entries(calls))("%s", async ([, [key, call]], { manager }) => {
+		const refused = (async () => call(manager.user("ada")))();
+		await expect(refused).rejects.toMatchObject({
+			code: expect.stringMatching(/^invalid-/),
+			scope: "user/ada",
+			...(key !== undefined && { key }),
+		});
+	});
+});
+
+test("a call given up before it is made does nothing", async ({ trial, remote }) => {
+	for (const { shared } of [await trial.manager(), await remote.manager()]) {
+		const options = { signal: AbortSignal.abort("enough") };
+		await expect(shared.set("a", 1, options)).rejects.toBe("enough");
+		await expect(shared.update("a", () => 1, options)).rejects.toBe("enough");
+		await expect(shared.increment("a", 1, options)).rejects.toBe("enough");
+		await expect(shared.commit((tx) => tx.set("a", 1), options)).rejects.toBe("enough");
+		await expect(shared.get("a", options)).rejects.toBe("enough");
+		await expect(shared.count("**", options)).rejects.toBe("enough");
+		expect(await shared.has("a")).toBe(false);
+	}
+});
+
+test("what `using` holds ends with its block", async ({ trial }) => {
+	const heard: unknown[] = [];
+	let closed: StateManager;
+	{
+		await using manager = await trial.manager();
+		closed = manager;
+		const { shared } = manager;
+		{
+			using mirror = shared.mirror();
+			using subscription = shared.subscribe("**", () => heard.push("a change"));
+			using events = shared.events.on("*", () => heard.push("a fact"));
+			await Promise.all([mirror.ready, subscription.ready, events.ready]);
+			await shared.set("a", 1);
+			await shared.events.emit("told", 1);
+			await trial.eventually("both are heard", () => expect(heard).toEqual(["a change", "a fact"]));
+		}
+		expect(manager.health.watched).toBe(0);
+		await shared.events.emit("told", 2);
+		await shared.set("a", 2);
+		await trial.settle();
+		expect(heard).toHaveLength(2);
+	}
+	expect(closed.health.status).toBe("closed");
 });
 
 test("metadata has a bound, the same on every backend: what fits here fits in a page's request", async ({

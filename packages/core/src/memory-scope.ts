@@ -58,7 +58,7 @@ export class MemoryScope extends ScopeEntries implements Journal {
 			entries--;
 			bytes -= entryBytes(before);
 		}
-		if (entries > 0 && use.entries + entries > use.maxEntries) return false;
+		if (use.entries + entries > use.maxEntries) return false;
 		if (bytes <= 0) return true;
 		// The log of changes gives way before a write is refused: who loses its place there gets a reset.
 		while (use.bytes + bytes > use.maxBytes && this.#changes.size > 0) this.#dropOldest(this.#changes);

@@ -30,6 +30,14 @@ describe("what a mirror hands out", () => {
 		expect(mirror.list()).not.toBe(two);
 		expect(mirror.list()[0]).toBe(two[0]);
 		expect(two[1]).toEqual({ key: "positions/b", value: { n: 1 } });
+		for (const value of [
+			{ n: 2, m: [1, { k: 1 }] },
+			{ n: 2, m: [1, { k: 2 }] },
+			{ n: 2, m: [2, { k: 2 }] },
+		]) {
+			await manager.shared.set("positions/b", value);
+			expect(mirror.get("positions/b"), "where a part of it is another").toEqual(value);
+		}
 		expect(trial.errors).toEqual([]);
 	});
 
@@ -291,10 +299,11 @@ describe("who subscribes to a mirror", () => {
 		await trial.settle();
 		expect(heard.slice(3), "equal, elsewhere, or quiet").toEqual([]);
 		await manager.shared.set("a/2", 2);
+		const stopped = manager.shared.set("a/3", 3);
 		stop();
-		await manager.shared.set("a/3", 3);
+		await stopped;
 		await trial.settle();
-		expect(heard.slice(3)).toEqual(["a/1=2 a/2=2"]);
+		expect(heard.slice(3), "stopped before it was called").toEqual(["a/1=2 a/2=2"]);
 	});
 
 	test("and throws stops nobody; what it throws is reported", async ({ trial, manager }) => {
@@ -309,6 +318,17 @@ describe("who subscribes to a mirror", () => {
 		await trial.settle();
 		expect(calls).toBe(2);
 		expect(trial.errors).toHaveLength(2);
+	});
+
+	test("hears of an expiry also where another listened before, and left", async ({ trial, manager }) => {
+		await manager.shared.set("a", 1, { ttl: 10_000 });
+		const before = manager.shared.mirror();
+		await before.ready;
+		before.close();
+		const mirror = manager.shared.mirror();
+		await mirror.ready;
+		await trial.advance(11_000);
+		expect(mirror.list()).toEqual([]);
 	});
 
 	test("hears of an expiry, and of a reset", async ({ trial, manager }) => {

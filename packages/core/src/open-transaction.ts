@@ -1,10 +1,9 @@
 /** A transaction at work: notes what is read, merges what is written. */
 import type { Add, Condition, Emit, Entry, Mutation, Put, Refused, Touch } from "./backend.js";
 import type { AddOptions, Drafting } from "./drafting.js";
-import { type Duration, parseTtl } from "./duration.js";
+import type { Duration } from "./duration.js";
 import type { HoldfastError } from "./error.js";
-import { decodeKey, encodeKey } from "./key.js";
-import { compilePattern } from "./pattern.js";
+import { decodeKey } from "./key.js";
 import type { Reading } from "./reading.js";
 import { addToTally, type Tally } from "./reducer.js";
 import type { StateEntry } from "./scope.js";
@@ -87,7 +86,7 @@ export class OpenTransaction implements Transaction<any, any> {
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
 	async get(key: string): Promise<any> {
-		const encoded = encodeKey(key);
+		const encoded = this.#parts.reading.key(key);
 		const rule = this.#parts.reading.rule(encoded);
 		const written = this.#written.get(encoded);
 		if (written?.op === "put") return this.#parts.reading.written(written);
@@ -99,12 +98,12 @@ export class OpenTransaction implements Transaction<any, any> {
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
 	async entry(key: string): Promise<any> {
-		const entry = await this.#entry(encodeKey(key));
+		const entry = await this.#entry(this.#parts.reading.key(key));
 		return entry === null ? undefined : this.#parts.reading.entry(entry);
 	}
 
 	async has(key: string): Promise<boolean> {
-		const encoded = encodeKey(key);
+		const encoded = this.#parts.reading.key(key);
 		const written = this.#written.get(encoded);
 		if (written !== undefined && written.op !== "touch") return written.op !== "delete";
 		return (await this.#entry(encoded)) !== null;
@@ -112,7 +111,7 @@ export class OpenTransaction implements Transaction<any, any> {
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
 	async list(pattern = "**"): Promise<readonly any[]> {
-		const { exact, under, matches } = compilePattern(pattern);
+		const { exact, under, matches } = this.#parts.reading.pattern(pattern);
 		if (exact !== undefined) {
 			const entry = (await this.entry(pattern)) as StateEntry | undefined;
 			return entry === undefined ? [] : [entry];
@@ -122,18 +121,18 @@ export class OpenTransaction implements Transaction<any, any> {
 	}
 
 	set(key: string, value: unknown, options: { readonly ttl?: Duration | null } = {}): void {
-		const encoded = encodeKey(key);
+		const encoded = this.#parts.reading.key(key);
 		this.#written.set(encoded, this.#parts.drafting.put(encoded, value, options.ttl));
 	}
 
 	delete(key: string): void {
-		const encoded = encodeKey(key);
+		const encoded = this.#parts.reading.key(key);
 		this.#parts.reading.rule(encoded);
 		this.#written.set(encoded, { op: "delete", key: encoded });
 	}
 
 	increment(key: string, by = 1, options: AddOptions = {}): void {
-		const encoded = encodeKey(key);
+		const encoded = this.#parts.reading.key(key);
 		const add = this.#parts.drafting.add(encoded, by, options);
 		const before = this.#written.get(encoded);
 		if (before?.op === "put") {
@@ -151,24 +150,24 @@ export class OpenTransaction implements Transaction<any, any> {
 	}
 
 	touch(key: string, ttl: Duration): void {
-		const encoded = encodeKey(key);
+		const encoded = this.#parts.reading.key(key);
 		this.#parts.reading.rule(encoded);
-		const ms = parseTtl(ttl);
+		const touch = this.#parts.drafting.touch(encoded, ttl);
 		const before = this.#written.get(encoded);
 		if (before?.op === "delete") throw this.#refuse("absent", encoded);
 		if (before?.op === "put") {
-			const longest = before.ttl === null ? null : Math.max(before.ttl, ms);
+			const longest = before.ttl === null ? null : Math.max(before.ttl, touch.ttl);
 			this.#written.set(encoded, { ...before, ttl: longest });
 			return;
 		}
-		const touch: Touch = { op: "touch", key: encoded, ttl: ms };
 		this.#ask(touch);
-		if (before?.op === "touch") this.#written.set(encoded, { ...before, ttl: Math.max(before.ttl, ms) });
+		if (before?.op === "touch")
+			this.#written.set(encoded, { ...before, ttl: Math.max(before.ttl, touch.ttl) });
 		else if (before === undefined) this.#written.set(encoded, touch);
 	}
 
 	emit(type: string, payload: unknown): void {
-		this.#emitted.push(this.#parts.drafting.emit(encodeKey(type), payload));
+		this.#emitted.push(this.#parts.drafting.emit(type, payload));
 	}
 
 	/** What an addition makes of a number that this transaction knows. */

@@ -3,7 +3,8 @@ import type { Change, Entry, EventFact, LogRecord } from "./backend.js";
 import { isHoldfastError } from "./error.js";
 import type { StateEvent } from "./events.js";
 import type { FieldRule } from "./field.js";
-import { decodeKey, reservedUnder } from "./key.js";
+import { decodeKey, encodeKey, reservedUnder } from "./key.js";
+import { compilePattern, type Pattern } from "./pattern.js";
 import type { StateEntry } from "./scope.js";
 import type { FieldRules, StateRules } from "./state.js";
 import { type Store, scopeError } from "./store.js";
@@ -33,14 +34,29 @@ export class Reading {
 		this.#fields = state.kind(kind);
 	}
 
+	/** An application's key, encoded. */
+	key(key: string): string {
+		// On the hot path: no closure.
+		try {
+			return encodeKey(key);
+		} catch (error) {
+			throw this.located(error, key);
+		}
+	}
+
+	/** An application's pattern. */
+	pattern(pattern: string): Pattern {
+		return this.locate(pattern, () => compilePattern(pattern));
+	}
+
 	/** The rule of an encoded key. */
 	rule(key: string): FieldRule {
-		return this.#locate(key, () => this.#fields.at(key));
+		return this.locate(key, () => this.#fields.at(key));
 	}
 
 	/** The rule of an encoded event type. */
 	eventRule(type: string): FieldRule {
-		return this.#locate(type, () => this.#state.event(type));
+		return this.locate(type, () => this.#state.event(type));
 	}
 
 	/** An entry's data. Throws `schema-mismatch` where it no longer fits. */
@@ -101,7 +117,7 @@ export class Reading {
 
 	/** A fact as listeners hear it. */
 	event({ type, payload }: EventFact, record: LogRecord): StateEvent {
-		const data = this.#locate(type, () => this.#state.event(type).read(payload, this.#store.codec));
+		const data = this.locate(type, () => this.#state.event(type).read(payload, this.#store.codec));
 		return { ...this.#about(record), type: decodeKey(type), payload: data };
 	}
 
@@ -134,7 +150,8 @@ export class Reading {
 		}
 	}
 
-	#locate<T>(key: string, work: () => T): T {
+	/** Works; an error says which scope and key it is about. */
+	locate<T>(key: string, work: () => T): T {
 		try {
 			return work();
 		} catch (error) {
@@ -147,7 +164,11 @@ export class Reading {
 		if (isHoldfastError(error)) {
 			if (error.scope !== undefined) return error;
 			const { message, code, issues, cause } = error;
-			return scopeError(this.scope, code, message, { key: error.key ?? decodeKey(key), issues, cause });
+			return scopeError(this.scope, code, message, {
+				key: error.key ?? decodeKey(String(key)),
+				issues,
+				cause,
+			});
 		}
 		return scopeError(this.scope, "schema-mismatch", "the stored value can't be decoded, see cause", {
 			key: decodeKey(key),

@@ -169,9 +169,6 @@ class WrittenEntry implements Entry {
 	}
 }
 
-const keyOf = (part: Condition | Mutation): string | undefined =>
-	"key" in part ? (part.key ?? undefined) : undefined;
-
 const changeOf = (written: Written, gone: Deed[5]): Change =>
 	typeof written === "string"
 		? { type: gone ?? "delete", key: written, entry: null }
@@ -214,9 +211,8 @@ function sweep(
 	if ((state.next() ?? Number.POSITIVE_INFINITY) > now) return;
 	const due = new Set(state.due(now, sweepLimit).map((entry) => entry.key));
 	for (const commit of commits)
-		for (const part of [...(commit.if ?? []), ...commit.do]) {
-			const key = keyOf(part);
-			const entry = key === undefined ? undefined : state.get(key);
+		for (const { key } of [...(commit.if ?? []), ...commit.do] as readonly { key?: string | null }[]) {
+			const entry = key ? state.get(key) : undefined;
 			if (entry !== undefined && !isLive(entry, now)) due.add(entry.key);
 		}
 	if (due.size === 0) return;

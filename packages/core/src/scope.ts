@@ -63,7 +63,7 @@ export interface SetOptions extends WriteOptions {
 	readonly ifRevision?: number;
 }
 
-/** Options of `update`. */
+/** Options of `update` and `getOrSet`. */
 export type UpdateOptions = Omit<SetOptions, "ifAbsent" | "ifRevision">;
 
 /** Options of `delete`. */
@@ -172,7 +172,7 @@ export interface Scope<F extends Fields = UntypedFields, E extends EventSchemas 
 	getOrSet<K extends KeyIn<F>, const V extends ValueTo<F, K>>(
 		key: K,
 		value: V | (() => V | Promise<V>),
-		options?: SetOptions,
+		options?: UpdateOptions,
 	): Promise<ValueAt<F, K>>;
 	/**
 	 * Replaces a value by what a function makes of it, by compare-and-set: no other write gets lost. The function may be called again after a

@@ -196,3 +196,35 @@ void untyped.shared.set("any/key", { a: 1 });
 untyped.user("ada").subscribe("any/*", ({ value }) => expectTypeOf(value).toBeAny());
 untyped.scope("room", "a").events.on("any", ({ payload }) => expectTypeOf(payload).toBeAny());
 void untyped.shared.events.emit("any", new Map());
+
+// Families that overlap, unions, and schemas of whatever.
+const odd = defineState({
+	shared: {
+		"p/*": z.number(),
+		"p/special": z.string(),
+		either: z.union([z.object({ kind: z.literal("a"), n: z.number() }), z.object({ kind: z.literal("b") })]),
+		parts: z.object({ a: z.string().optional(), b: z.string().nullish() }),
+		brand: z.string().brand<"Id">(),
+		anything: z.any(),
+		unknown: z.unknown(),
+		nothing: z.null(),
+	},
+});
+declare const oddities: StateManager<typeof odd>;
+expectTypeOf(oddities.shared.get("p/special")).resolves.toEqualTypeOf<string | undefined>();
+expectTypeOf(oddities.shared.get("p/other")).resolves.toEqualTypeOf<number | undefined>();
+expectTypeOf(oddities.shared.mirror("p/*").get("p/special")).toEqualTypeOf<string | undefined>();
+expectTypeOf(oddities.shared.get("anything")).resolves.toBeAny();
+expectTypeOf(oddities.shared.get("unknown")).resolves.toBeUnknown();
+expectTypeOf(oddities.shared.get("nothing")).resolves.toEqualTypeOf<null | undefined>();
+void oddities.shared.set("parts", { b: null });
+void oddities.shared.set("either", { kind: "a", n: 1 });
+// @ts-expect-error: of no member of the union
+void oddities.shared.set("either", { kind: "a", s: "x" });
+// @ts-expect-error: a brand is of text
+void oddities.shared.set("brand", 5);
+declare const anyText: string;
+// @ts-expect-error: any text is no key
+void oddities.shared.get(anyText);
+// @ts-expect-error: written or not is decided by what is there, not by a condition
+void oddities.shared.getOrSet("nothing", null, { ifAbsent: true });

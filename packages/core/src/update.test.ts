@@ -1,5 +1,6 @@
 import { describe, expect } from "vitest";
 import { z } from "zod";
+import type { Clock } from "./clock.js";
 import { field } from "./field.js";
 import type { CallOptions } from "./scope.js";
 import { test, untyped } from "./with-trial.js";
@@ -64,6 +65,35 @@ describe("update", () => {
 		});
 		expect(saw).toEqual([1, 10, undefined]);
 		expect(await manager.shared.get("a")).toBe("done");
+	});
+
+	test("that always meets another write is refused after 100 attempts, ever further apart and at random", async ({
+		trial,
+	}) => {
+		const pauses: number[] = [];
+		const clock: Clock = {
+			now: () => trial.clock.now(),
+			monotonic: () => trial.clock.monotonic(),
+			after(ms, callback, background) {
+				pauses.push(ms);
+				return trial.clock.after(0, callback, background);
+			},
+		};
+		const other = await trial.manager();
+		const { shared } = await trial.manager({ clock, random: () => 0.5 });
+		let attempts = 0;
+		const meet = async (): Promise<number> => other.shared.set("a", ++attempts);
+		const expected = [1, 2, 4, 8, 16, 32, ...new Array<number>(91).fill(50)];
+		for (const write of [
+			() => shared.update("a", meet),
+			() => shared.commit(async (tx) => tx.set("a", [await tx.get("a"), await meet()])),
+		]) {
+			attempts = 0;
+			pauses.length = 0;
+			await expect(write()).rejects.toMatchObject({ code: "conflict", scope: "shared", key: "a" });
+			expect(attempts).toBe(100);
+			expect(pauses.filter((ms) => ms <= 50)).toEqual(expected);
+		}
 	});
 
 	test("whose function fails writes nothing, rejects with that, and keeps nobody waiting", async ({
@@ -156,6 +186,14 @@ describe("set", () => {
 			code: "conflict",
 			entry: null,
 		});
+		for (const ifRevision of [first, second])
+			await expect(shared.set("a", 3, { ifAbsent: true, ifRevision })).rejects.toMatchObject(refused);
+		await expect(shared.set("b", 3, { ifAbsent: true, ifRevision: first })).rejects.toMatchObject({
+			code: "conflict",
+			entry: null,
+		});
+		await shared.set("b", 3, { ifAbsent: true, ifRevision: 0 });
+		expect(await shared.delete("b")).toBe(true);
 		expect(await shared.delete("a", { ifRevision: second })).toBe(true);
 		expect(await shared.delete("a")).toBe(false);
 	});
