@@ -36,6 +36,9 @@ import { insertions } from "./write.js";
 /** By how many ms a guess at the database's clock may be behind: by as long as an answer took to come, and the statement takes to get there. */
 const mostBehind = 1000;
 
+/** So many keys of a scope are looked up at most: each comes with the scope's row. */
+const mostLookedUp = 64;
+
 // Conditions on listings are not guessed.
 const noTallies: ReadonlyMap<string, Tally> = new Map();
 
@@ -57,17 +60,21 @@ const isTimeless = (mutation: Mutation): boolean =>
 	(mutation.op !== "add" ||
 		[mutation.base, mutation.min, mutation.max].every((amount) => typeof amount !== "object"));
 
+const isShort = ({ commits }: Batch): boolean =>
+	commits.reduce((keys, commit) => keys + commit.do.length + (commit.if?.length ?? 0), 0) <= mostLookedUp;
+
 /** The way that is likely to do for a batch. */
 export function wayOf({ scopes, clock }: Learned, heads: KnownHeads, batch: Batch): Way {
 	const { scope, writer, sequence, commits } = batch;
 	if (commits.length === 0 || !commits.every((commit) => isKeyed(commit) && commit.do.every(isTimeless)))
 		return "lock";
 	if (heads.wayOf(scope) === "lock") return "lock";
+	const otherwise = isShort(batch) ? "look" : "lock";
 	const { row, version, last } = scopes.get(scope) ?? {};
-	if (row === undefined || version === undefined) return "look";
+	if (row === undefined || version === undefined) return otherwise;
 	if (!isPlain(row, batch, clock.now() ?? row.time)) return "lock";
 	const isNext = last?.writer === writer && last.memory.sequence < sequence;
-	return isNext && heads.named(batch, row.head) !== undefined ? "guess" : "look";
+	return isNext && heads.named(batch, row.head) !== undefined ? "guess" : otherwise;
 }
 
 /** What a batch is judged by. */
