@@ -69,5 +69,51 @@ test("no more than a bounded number is kept, of the scopes that were written las
 	for (let i = 0; i < 30; i++)
 		heads.keep(`${i}`, 0, 1, putting(...Array.from({ length: 1000 }, (_, n) => entry(`${n}`, 1))));
 	const kept = Array.from({ length: 30 }, (_, i) => heads.at(`${i}`, 1)?.size ?? 0);
-	expect(kept).toEqual(kept.map((_, i) => (i < 10 ? 0 : 1000)));
+	expect(kept).toEqual(kept.map((_, i) => (i < 11 ? 0 : 1000)));
+	// Scopes without entries take room, too.
+	for (let i = 0; i < 20_000; i++) heads.keep(`empty/${i}`, 0, 1, putting());
+	expect([heads.wayOf("29"), heads.wayOf("empty/0")]).toEqual([undefined, "guess"]);
+	heads.keep("one more", 0, 1, putting());
+	expect([heads.wayOf("empty/0"), heads.wayOf("empty/1")]).toEqual([undefined, "guess"]);
+});
+
+test("a scope that others write is looked at first, and locked where that came too early", () => {
+	const heads = new KnownHeads();
+	const nothing = new Map<string, null>();
+	expect(heads.wayOf("a")).toBeUndefined();
+	heads.keep("a", 4, 5, putting(entry("k", 5)), nothing);
+	expect(heads.wayOf("a")).toBe("guess");
+	heads.keep("a", 6, 7, putting(entry("k", 7)), nothing);
+	expect(heads.wayOf("a")).toBe("look");
+	expect(heads.named(batch("k"), 7)).toBeUndefined();
+	heads.miss("a", 8);
+	expect(heads.wayOf("a")).toBe("lock");
+	heads.keep("a", 9, 10, putting(entry("k", 10)));
+	expect(heads.wayOf("a")).toBe("lock");
+	heads.keep("a", 10, 11, putting(entry("k", 11)));
+	expect(heads.wayOf("a")).toBe("guess");
+	heads.keep("a", 12, 13, putting(entry("k", 13)));
+	expect(heads.wayOf("a")).toBe("look");
+});
+
+test("what a look found is known, and tells whether keys are likely to be new", () => {
+	const heads = new KnownHeads();
+	const withMetadata = { ...entry("m", 3), metadata: { by: "somebody" } };
+	heads.keep(
+		"a",
+		4,
+		5,
+		putting(entry("k", 5)),
+		new Map([
+			["k", entry("k", 2)],
+			["l", null],
+			["m", withMetadata],
+		]),
+	);
+	expect(heads.at("a", 5)?.get("k")).toMatchObject({ revision: 5 });
+	expect(heads.at("a", 5)?.get("l")).toBeNull();
+	expect(heads.at("a", 5)?.has("m")).toBe(false);
+	expect(heads.named(batch("n"), 5)).toBeUndefined();
+	heads.keep("a", 5, 6, putting({ ...entry("n", 6), createdRevision: 6 }), new Map([["n", null]]));
+	expect(heads.named(batch("o"), 6)).toMatchObject({ fresh: ["o"] });
 });

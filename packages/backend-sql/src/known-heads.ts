@@ -1,15 +1,22 @@
 /** Entries as a backend's last commits left them, without their values: who puts a key that is known need not read what it replaces. */
 import type { Batch, Entry, ScopeId } from "@holdfast/core";
 import { type Difference, namedKeys } from "./loaded-scope.js";
+import { Recent } from "./recent.js";
 import { withoutValue } from "./rows.js";
 
-// Of so many entries at most, in all scopes together.
+// So many entries and scopes at most.
 const mostHeads = 20_000;
+
+/** How a batch is tried first: by a guess, by a guess behind a look, or behind its scope's lock. */
+export type Way = "guess" | "look" | "lock";
 
 interface Known {
 	head: number;
-	/** Whether the scope was found as it had been left, or new: it is likely to be so again. */
-	sure: boolean;
+	/**
+	 * A guess where the scope was found as it had been left, or new: it is likely to be so again. A lock where somebody else wrote it between a look and
+	 * the guess behind.
+	 */
+	way: Way;
 	/** Whether a key that was not known was a new one the last time: it is likely to be so again. */
 	grows: boolean;
 	/** `null`: there is no such entry. */
@@ -28,9 +35,7 @@ export interface NamedHeads {
  * deadline has to be read.
  */
 export class KnownHeads {
-	readonly #scopes = new Map<ScopeId, Known>();
-	/** The scope that was written last. */
-	#newest: ScopeId | undefined;
+	readonly #scopes = new Recent<ScopeId, Known>();
 	#count = 0;
 
 	/** The entries that are known of a scope with this head. */
@@ -39,10 +44,15 @@ export class KnownHeads {
 		return known?.head === head ? known.entries : undefined;
 	}
 
+	/** The way that is likely to do for a batch of a scope; `undefined`: nothing is known of it. */
+	wayOf(scope: ScopeId): Way | undefined {
+		return this.#scopes.get(scope)?.way;
+	}
+
 	/** Whether all that a batch needs to know of entries is likely to be known. */
 	covers(batch: Batch): boolean {
 		const known = this.#scopes.get(batch.scope);
-		if (known?.sure !== true) return false;
+		if (known?.way !== "guess") return false;
 		for (const [key, needsValue] of namedKeys(batch)) if (needsValue || !known.entries.has(key)) return false;
 		return true;
 	}
@@ -50,7 +60,7 @@ export class KnownHeads {
 	/** The entries that a batch names, where all that is needed to apply it is known or likely: of values, numbers alone. */
 	named(batch: Batch, head: number): NamedHeads | undefined {
 		const known = this.#scopes.get(batch.scope);
-		if (known?.sure !== true || known.head !== head) return undefined;
+		if (known?.way !== "guess" || known.head !== head) return undefined;
 		const entries: Entry[] = [];
 		const fresh: string[] = [];
 		const find = (key: string, adds: boolean): boolean => {
@@ -73,37 +83,62 @@ export class KnownHeads {
 		return { entries, fresh };
 	}
 
-	/** Notes what a commit did to a scope that had the head `before`. */
-	keep(scope: ScopeId, before: number, head: number, { put, extended, deleted }: Difference): void {
+	/**
+	 * Notes what a commit did to a scope that had the head `before`.
+	 *
+	 * @param seen - the entries that a look before it had found; `null`: there was no such entry.
+	 */
+	keep(
+		scope: ScopeId,
+		before: number,
+		head: number,
+		{ put, extended, deleted }: Difference,
+		seen?: ReadonlyMap<string, Entry | null>,
+	): void {
 		const found = this.#scopes.get(scope);
-		const left = found?.head === before;
-		// Those that were written last are last; who writes one scope again and again need not move it there.
-		if (!left || scope !== this.#newest) this.#forget(scope);
-		else this.#count -= found.entries.size;
-		const known: Known = left ? found : { head, sure: false, grows: false, entries: new Map() };
-		known.head = head;
+		const known = this.#take(scope, before);
 		// A new one is as empty as it was left.
-		known.sure = left || before === 0;
-		this.#newest = scope;
+		if (found === known || before === 0 || (found === undefined && seen !== undefined)) known.way = "guess";
+		else known.way = found?.way === "lock" && seen === undefined ? "lock" : "look";
+		known.head = head;
+		for (const [key, entry] of seen ?? []) {
+			known.grows = entry === null;
+			note(known, key, entry);
+		}
 		for (const { key, createdRevision } of put)
 			if (known.entries.get(key) === undefined) known.grows = createdRevision > before;
-		for (const key of deleted) known.entries.set(key, null);
-		// Metadata may be large.
-		for (const entries of [put, extended])
-			for (const entry of entries)
-				if (entry.metadata === undefined) known.entries.set(entry.key, withoutValue(entry));
-				else known.entries.delete(entry.key);
-		this.#scopes.set(scope, known);
-		this.#count += known.entries.size;
-		if (this.#count <= mostHeads) return;
-		for (const oldest of this.#scopes.keys()) {
-			if (this.#count <= mostHeads) break;
-			this.#forget(oldest);
-		}
+		for (const key of deleted) note(known, key, null);
+		for (const entries of [put, extended]) for (const entry of entries) note(known, entry.key, entry);
+		this.#put(scope, known);
 	}
 
-	#forget(scope: ScopeId): void {
-		this.#count -= this.#scopes.get(scope)?.entries.size ?? 0;
-		this.#scopes.delete(scope);
+	/** Notes that somebody else wrote a scope between a look at it, which found this head, and the commit behind. */
+	miss(scope: ScopeId, head: number): void {
+		this.#put(scope, { ...this.#take(scope, head), way: "lock" });
 	}
+
+	/** What is known of a scope with this head, to be put back. */
+	#take(scope: ScopeId, head: number): Known {
+		const known = this.#scopes.get(scope);
+		if (known !== undefined) this.#count -= sizeOf(known);
+		return known?.head === head ? known : { head, way: "look", grows: false, entries: new Map() };
+	}
+
+	#put(scope: ScopeId, known: Known): void {
+		this.#scopes.set(scope, known);
+		this.#count += sizeOf(known);
+		while (this.#count > mostHeads) {
+			const oldest = this.#scopes.oldest() as ScopeId;
+			this.#count -= sizeOf(this.#scopes.get(oldest) as Known);
+			this.#scopes.delete(oldest);
+		}
+	}
+}
+
+const sizeOf = ({ entries }: Known): number => 1 + entries.size;
+
+function note({ entries }: Known, key: string, entry: Entry | null): void {
+	// Metadata may be large.
+	if (entry?.metadata === undefined) entries.set(key, entry && withoutValue(entry));
+	else entries.delete(key);
 }

@@ -1,5 +1,6 @@
 /** What the last transactions of a connection, or of a backend, left of scopes: as long as nobody else writes, it need not be read again. */
 import type { ScopeId, WriterMemory } from "@holdfast/core";
+import { Recent } from "./recent.js";
 import type { ScopeRow } from "./scope-row.js";
 
 /** A scope as its last transaction left it. */
@@ -13,11 +14,9 @@ export interface KnownScope {
 
 /** The scopes that one connection, or one backend, knows. */
 export class KnownScopes {
-	readonly #scopes = new Map<ScopeId, KnownScope>();
+	readonly #scopes = new Recent<ScopeId, KnownScope>();
 	readonly #most: number;
 	#version: number | undefined;
-	/** The scope that was written last. */
-	#newest: ScopeId | undefined;
 
 	/** @param most - of how many scopes at most, those that were written last. */
 	constructor(most = 1000) {
@@ -37,14 +36,10 @@ export class KnownScopes {
 	/** Keeps what a transaction left, once it is committed. */
 	keep(known: KnownScope): void {
 		const { scope, seal } = known.row;
-		// Those that were written last are last; who writes one scope again and again need not move it there.
-		if (scope !== this.#newest || seal !== undefined) this.#scopes.delete(scope);
-		// Its note may be large.
-		if (seal !== undefined) return;
-		this.#newest = scope;
-		this.#scopes.set(scope, known);
-		if (this.#scopes.size <= this.#most) return;
-		const [oldest] = this.#scopes.keys();
+		// A seal's note may be large.
+		if (seal === undefined) this.#scopes.set(scope, known);
+		else this.#scopes.delete(scope);
+		const oldest = this.#scopes.size > this.#most ? this.#scopes.oldest() : undefined;
 		if (oldest !== undefined) this.#scopes.delete(oldest);
 	}
 

@@ -2,9 +2,9 @@
 import type { Batch, BatchAnswer, Failure, ScopeId } from "@holdfast/core";
 import { commitPack, type Hint, type Learned, type Packed } from "./commit.js";
 import { failureOf, remedy } from "./failure.js";
-import { KnownHeads } from "./known-heads.js";
+import { KnownHeads, type Way } from "./known-heads.js";
 import { KnownScopes } from "./known-scopes.js";
-import { commitGuesses, mayGuess } from "./postgres-commits.js";
+import { commitGuesses, wayOf } from "./postgres-commits.js";
 import { ask, type Steps, toText } from "./statement.js";
 import type { Store } from "./store.js";
 import { addScopes } from "./write.js";
@@ -22,7 +22,7 @@ interface Job {
 /** What goes together. */
 interface Pack {
 	readonly jobs: Job[];
-	readonly guesses: boolean;
+	readonly way: Way;
 	/** How many bytes more. */
 	room: number;
 }
@@ -115,7 +115,7 @@ export class Packs {
 		const held = new Set<ScopeId>();
 		const packs: Pack[] = [];
 		// Those that may be guessed don't wait for the others.
-		const open: { guessed?: Pack; other?: Pack } = {};
+		const open: { [way in Way]?: Pack } = {};
 		const rest: Job[] = [];
 		for (const job of this.#waiting) {
 			const { scope } = job.batch;
@@ -124,10 +124,10 @@ export class Packs {
 			if (!isFree || !this.#join(job, open, packs, room)) rest.push(job);
 		}
 		this.#waiting = rest;
-		for (const { jobs, guesses } of packs) {
-			for (const { batch } of jobs) this.#busy.add(batch.scope);
+		for (const pack of packs) {
+			for (const { batch } of pack.jobs) this.#busy.add(batch.scope);
 			this.#running++;
-			void this.#start(jobs, guesses).finally(() => {
+			void this.#start(pack).finally(() => {
 				this.#running--;
 				this.#soon();
 			});
@@ -135,13 +135,13 @@ export class Packs {
 	}
 
 	/** Adds a job to the pack that is open to it, or to a new one where one more may run. */
-	#join(job: Job, open: { guessed?: Pack; other?: Pack }, packs: Pack[], room: number): boolean {
-		const kind = this.#mayGuess(job) ? "guessed" : "other";
-		let pack = open[kind];
+	#join(job: Job, open: { [way in Way]?: Pack }, packs: Pack[], room: number): boolean {
+		const way = this.#wayOf(job);
+		let pack = open[way];
 		if (pack === undefined || pack.jobs.length >= packScopes || pack.room < job.bytes) {
 			if (packs.length >= room) return false;
-			pack = { jobs: [], guesses: kind === "guessed", room: packBytes };
-			open[kind] = pack;
+			pack = { jobs: [], way, room: packBytes };
+			open[way] = pack;
 			packs.push(pack);
 		}
 		pack.jobs.push(job);
@@ -155,37 +155,48 @@ export class Packs {
 		if (this.#waiting.length > 0) this.#soon();
 	}
 
-	#mayGuess({ batch }: Job): boolean {
+	#wayOf({ batch }: Job): Way {
 		// Planned anew each time, one statement would cost more than the many that it stands for.
-		return this.#learned !== undefined && this.#store.prepares === true && mayGuess(this.#learned, batch);
+		if (this.#learned === undefined || this.#store.prepares !== true) return "lock";
+		return wayOf(this.#learned, this.#heads, batch);
 	}
 
-	async #start(pack: readonly Job[], guesses: boolean): Promise<void> {
+	async #start({ jobs, way }: Pack): Promise<void> {
 		const until = performance.now() + patience;
-		const left = guesses && this.#learned !== undefined ? await this.#guess(pack, this.#learned) : pack;
+		const { absent, left } =
+			way === "lock" || this.#learned === undefined
+				? { absent: [], left: jobs }
+				: await this.#guess(jobs, this.#learned, way === "look");
+		if (absent.length > 0) this.#later(absent, until);
 		if (left.length > 0) await this.#run(left, until);
 	}
 
-	/** Answers the jobs that were guessed wrong. */
-	async #guess(jobs: readonly Job[], learned: Learned): Promise<readonly Job[]> {
+	/** Answers the jobs whose scopes have no row, and those that were guessed wrong. */
+	async #guess(
+		jobs: readonly Job[],
+		learned: Learned,
+		looks: boolean,
+	): Promise<{ readonly absent: readonly Job[]; readonly left: readonly Job[] }> {
 		try {
 			const batches = jobs.map(({ batch }) => batch);
 			const packed = await this.#store.write(
 				commitGuesses(this.#store.language, batches, this.#clockOffset(), {
+					looks,
 					hint: this.#hint,
 					heads: this.#heads,
 					learned,
 				}),
 			);
-			this.#tell(packed.filter((one) => one !== undefined));
-			return jobs.filter((job, i) => {
-				const one = packed[i];
-				if (one !== undefined) this.#settle(job, one.answer);
-				return one === undefined;
-			});
+			this.#tell(packed.filter((one) => typeof one === "object"));
+			for (const [i, one] of packed.entries())
+				if (typeof one === "object") this.#settle(jobs[i] as Job, one.answer);
+			return {
+				absent: jobs.filter((_, i) => packed[i] === "absent"),
+				left: jobs.filter((_, i) => packed[i] === undefined),
+			};
 		} catch {
 			// What fails for a reason fails once more. If the answer was lost, the writer's memory has it.
-			return jobs;
+			return { absent: [], left: jobs };
 		}
 	}
 

@@ -1,5 +1,5 @@
 /** Batches that need no more of a scope than its row and the entries that they name, as most do. */
-import type { Batch, Mutation, Retention } from "@holdfast/core";
+import type { Batch, Commit, Mutation, Retention } from "@holdfast/core";
 import { sizeOf } from "./commit.js";
 import { isOld, logs } from "./retention.js";
 import type { ScopeRow } from "./scope-row.js";
@@ -44,6 +44,10 @@ export const lasts = (mutation: Mutation): boolean =>
 	(mutation.op === "put" && mutation.ttl === null) ||
 	(mutation.op === "add" && mutation.ttl === undefined);
 
+/** Whether no condition of a commit is one on a listing. */
+export const isKeyed = ({ if: conditions = [] }: Commit): boolean =>
+	conditions.every((condition) => "key" in condition);
+
 const isSame = (one: Retention | undefined, other: Retention): boolean =>
 	one?.changes.count === other.changes.count &&
 	one.changes.age === other.changes.age &&
@@ -58,7 +62,7 @@ export function isPlain(row: ScopeRow, { commits, keep }: Batch, now: number): b
 		row.deadline === null &&
 		row.nextExpiry === null &&
 		isSame(row.keep, keep) &&
-		commits.every((commit) => commit.if?.every((condition) => "key" in condition) ?? true) &&
+		commits.every(isKeyed) &&
 		logs.every((of) => !isOld(sizeOf(row, of), keep[of], now))
 	);
 }

@@ -1,5 +1,5 @@
 /** Commits that are guesses: one statement where the guess is right, and never another result where it is wrong. */
-import { createStateManager, type StateManager } from "@holdfast/core";
+import { createStateManager, type Scope, type StateManager } from "@holdfast/core";
 import { Client, put } from "@holdfast/core/testing";
 import { hasPostgres, PostgresServer } from "@holdfast/test-servers/postgres-server";
 import pg from "pg";
@@ -139,6 +139,82 @@ describe.skipIf(!hasPostgres())("a commit to a scope of Postgres", () => {
 		expect(entries.map((entry) => entry?.value)).toEqual([2, 2, 2]);
 		expect(entries.map((entry) => entry?.createdRevision === created)).toEqual([false, true, false]);
 		for (const id of ids) await expectWhole("room", id);
+	});
+
+	test("of which nothing is known is a look and one statement", async () => {
+		const ids = Array.from({ length: 60 }, newId);
+		const manager = open();
+		const created = await Promise.all(
+			ids.map((id) =>
+				manager.scope("room", id).commit((tx) => {
+					tx.set("seen", { by: "one" });
+					tx.set("count", 1);
+					for (let i = 0; i < 20; i++) tx.set(`key/${i}`, 1);
+				}),
+			),
+		);
+		await Promise.all(
+			ids.map((id) => manager.scope("room", id).set("noted", 1, { metadata: { by: "one" } })),
+		);
+		await server.query(`insert into holdfast_writers (scope_id, writer, sequence, first_id, answer, until)
+			select id, 'gone', 1, '', '', 1 from holdfast_scopes`);
+		const other = open();
+		let at = -1;
+		let keys = 0;
+		const room = (): Scope => other.scope("room", ids[at] as string);
+		const another = async (): Promise<void> => {
+			at++;
+		};
+		const expectCreated = async (key: string, value: unknown): Promise<void> => {
+			const { revision } = created[at] as { revision: number };
+			expect(await room().entry(key)).toMatchObject({ value, createdRevision: revision });
+			await expectWhole("room", ids[at] as string);
+		};
+		await takes(2, () => room().set("seen", { by: "other" }), another);
+		await expectCreated("seen", { by: "other" });
+		const writers = (await server.query(
+			`select w.writer from holdfast_writers w join holdfast_scopes s on s.id = w.scope_id
+			where s.scope like '%/room/${ids[at]}'`,
+		)) as { writer: string }[];
+		expect(writers).toHaveLength(2);
+		expect(writers).not.toContainEqual({ writer: "gone" });
+		// Of the same scope another key.
+		await takes(2, () => room().set(`key/${keys++}`, 2));
+		await expectCreated(`key/${keys - 1}`, 2);
+		await takes(2, () => room().set("noted", 2, { metadata: { by: "other" } }));
+		expect(await room().entry("noted")).toMatchObject({ value: 2, metadata: { by: "other" } });
+		await takes(2, () => room().commit((tx) => tx.increment("count", 2)), another);
+		await expectCreated("count", 3);
+		await takes(2, () => room().set("new", 1), another);
+		await takes(1, () => room().set(`newer/${keys++}`, 1));
+		await takes(2, () => room().delete("seen"), another);
+		expect(await room().get("seen")).toBeUndefined();
+		await expectWhole("room", ids[at] as string);
+		const refused = expect.objectContaining({ code: "conflict" });
+		await takes(2, () => expect(room().set("seen", 1, { ifAbsent: true })).rejects.toEqual(refused), another);
+		await expectCreated("seen", { by: "one" });
+		const three = (): readonly string[] => ids.slice(at, at + 3);
+		await takes(
+			2,
+			() => Promise.all(three().map((id) => other.scope("room", id).set("seen", 3))),
+			async () => {
+				at += 3;
+			},
+		);
+		for (const id of three()) await expectWhole("room", id);
+	});
+
+	test("to a scope that others write, too, is a look and one statement", async () => {
+		const id = newId();
+		const [one, other] = [open().scope("room", id), open().scope("room", id)];
+		for (let i = 0; i < 3; i++) for (const each of [one, other]) await each.set("key", i);
+		await takes(
+			2,
+			() => one.set("key", "one"),
+			async () => void (await other.set("key", "other")),
+		);
+		expect(await other.get("key")).toBe("one");
+		await expectWhole("room", id);
 	});
 
 	test("of many, of each in one statement together", async () => {

@@ -2,7 +2,14 @@
  * Commits without a look before them: batches are judged by what this backend left of their scopes, and written by one statement that does so only
  * where all is still as it had been left. On Postgres, whose rows have versions and whose statements may write several tables.
  */
-import { type Batch, evaluate, judgeWriter, type Mutation, type Tally } from "@holdfast/core";
+import {
+	type Batch,
+	evaluate,
+	judgeWriter,
+	type Mutation,
+	type Tally,
+	type WriterMemory,
+} from "@holdfast/core";
 import {
 	type Applied,
 	type Hint,
@@ -14,19 +21,23 @@ import {
 	withSize,
 } from "./commit.js";
 import type { Insertion, Language } from "./engine.js";
-import type { KnownHeads } from "./known-heads.js";
+import type { KnownHeads, NamedHeads, Way } from "./known-heads.js";
 import { type Difference, LoadedScope } from "./loaded-scope.js";
-import { formatMoved, isPlain, lasts, movedColumns, rests } from "./plain-batch.js";
-import type { ElementType } from "./postgres-array.js";
+import { formatMoved, isKeyed, isPlain, lasts, movedColumns, rests } from "./plain-batch.js";
 import { typeOf } from "./postgres-engine.js";
+import { lookAt, type Seen, seen } from "./postgres-look.js";
+import { Columns, given, list, type Rows, rowsAs } from "./postgres-rows.js";
 import { cut, isOver, logs } from "./retention.js";
 import { formatAnswer, formatEntry, formatRecord } from "./rows.js";
 import type { ScopeRow } from "./scope-row.js";
-import { type Bound, type Statement, type Steps, toNumber, toText } from "./statement.js";
+import { ask, type Bound, type Statement, type Steps, toNumber, toText } from "./statement.js";
 import { insertions } from "./write.js";
 
 /** By how many ms a guess at the database's clock may be behind: by as long as an answer took to come, and the statement takes to get there. */
 const mostBehind = 1000;
+
+/** So many keys of a scope are looked up at most: each comes with the scope's row. */
+const mostLookedUp = 64;
 
 // Conditions on listings are not guessed.
 const noTallies: ReadonlyMap<string, Tally> = new Map();
@@ -49,30 +60,61 @@ const isTimeless = (mutation: Mutation): boolean =>
 	(mutation.op !== "add" ||
 		[mutation.base, mutation.min, mutation.max].every((amount) => typeof amount !== "object"));
 
-/** Whether it is worth while to guess at a batch. */
-export const mayGuess = ({ scopes }: Learned, batch: Batch): boolean => {
-	const known = scopes.get(batch.scope);
-	return (
-		known?.version !== undefined &&
-		known.last?.writer === batch.writer &&
-		known.last.memory.sequence < batch.sequence &&
-		batch.commits.every((commit) => commit.do.every(isTimeless))
-	);
-};
+const isShort = ({ commits }: Batch): boolean =>
+	commits.reduce((keys, commit) => keys + commit.do.length + (commit.if?.length ?? 0), 0) <= mostLookedUp;
 
-/** What a batch does to a scope that is as it had been left. */
-function guess({ scopes }: Learned, heads: KnownHeads, batch: Batch, clock: number): Guess | undefined {
+/** The way that is likely to do for a batch. */
+export function wayOf({ scopes, clock }: Learned, heads: KnownHeads, batch: Batch): Way {
+	const { scope, writer, sequence, commits } = batch;
+	if (commits.length === 0 || !commits.every((commit) => isKeyed(commit) && commit.do.every(isTimeless)))
+		return "lock";
+	if (heads.wayOf(scope) === "lock") return "lock";
+	const otherwise = isShort(batch) ? "look" : "lock";
+	const { row, version, last } = scopes.get(scope) ?? {};
+	if (row === undefined || version === undefined) return otherwise;
+	if (!isPlain(row, batch, clock.now() ?? row.time)) return "lock";
+	const isNext = last?.writer === writer && last.memory.sequence < sequence;
+	return isNext && heads.named(batch, row.head) !== undefined ? "guess" : otherwise;
+}
+
+/** What a batch is judged by. */
+interface Basis extends NamedHeads {
+	readonly row: ScopeRow;
+	readonly version: string;
+	readonly memory: WriterMemory | undefined;
+	/** Whether entries have their values, where they may be looked at. */
+	readonly isWhole: boolean;
+}
+
+/** What the last commit left. */
+function recall({ scopes }: Learned, heads: KnownHeads, batch: Batch): Basis | undefined {
 	const { row, version, last } = scopes.get(batch.scope) ?? {};
-	if (row === undefined || version === undefined || last === undefined) return undefined;
+	if (row === undefined || version === undefined || last?.writer !== batch.writer) return undefined;
+	const named = heads.named(batch, row.head);
+	return named && { row, version, memory: last.memory, isWhole: false, ...named };
+}
+
+/** What a look found. */
+const basisOf = ({ row, version, memory, entries }: Seen): Basis => ({
+	row,
+	version,
+	memory,
+	isWhole: true,
+	entries: [...entries.values()].filter((entry) => entry !== null),
+	fresh: [],
+});
+
+/** What a batch does to a scope that is as it had been left, or seen. */
+function guess(batch: Batch, basis: Basis, clock: number): Guess | undefined {
+	const { row, version, memory, isWhole, entries, fresh } = basis;
 	const now = Math.max(clock, row.time);
-	const named = isPlain(row, batch, now) ? heads.named(batch, row.head) : undefined;
-	if (named === undefined || judgeWriter(last.memory, batch, now) !== undefined) return undefined;
-	const state = new LoadedScope(row, { named: named.entries, tallies: noTallies });
+	if (!isPlain(row, batch, now) || judgeWriter(memory, batch, now) !== undefined) return undefined;
+	const state = new LoadedScope(row, { named: entries, tallies: noTallies });
 	const floor = Math.max(batch.floor, row.floor, row.head);
 	const evaluation = evaluate(state, floor > batch.floor ? { ...batch, floor } : batch, now);
 	// A refusal tells the entry, with its value.
-	if (!evaluation.answer.outcomes.every(({ ok }) => ok)) return undefined;
-	const applied = { row, batch, state, now, memory: last.memory, ...evaluation };
+	if (!isWhole && !evaluation.answer.outcomes.every(({ ok }) => ok)) return undefined;
+	const applied = { row, batch, state, now, memory, ...evaluation };
 	let after = rowAfter(applied, batch.until);
 	const gone = { changes: 0, events: 0 };
 	for (const of of logs) {
@@ -85,15 +127,7 @@ function guess({ scopes }: Learned, heads: KnownHeads, batch: Batch, clock: numb
 		after = withSize(after, of, left);
 	}
 	if (!rests(row, after)) return undefined;
-	return { ...applied, version, after, difference: state.difference(), fresh: named.fresh, gone };
-}
-
-const list = (columns: readonly string[]): string => columns.map((column) => `"${column}"`).join(", ");
-
-/** Rows that the statement is given: of one kind, for all of its scopes. */
-interface Rows {
-	readonly columns: readonly string[];
-	readonly types: readonly ElementType[];
+	return { ...applied, version, after, difference: state.difference(), fresh, gone };
 }
 
 /** One thing that the statement does beside, for the scopes that were locked. */
@@ -103,12 +137,6 @@ interface Part extends Rows {
 	add(one: Guess, to: (row: readonly Bound[]) => void): void;
 	text(language: Language, from: string): string;
 }
-
-/** Rows as a table, in a from-clause: one of single values, or any number by an array for each column. */
-const rowsAs = (name: string, { columns, types }: Rows, one: boolean): string =>
-	one
-		? `(select ${columns.map((column, i) => `?::${types[i]} as "${column}"`).join(", ")}) ${name}`
-		: `unnest(${types.map((type) => `?::${type}[]`).join(", ")}) as ${name}(${list(columns)})`;
 
 // Not a join, which would have each row compared with each: a list of ids that are looked up.
 const isAmong = (column: string, scopes: string): string =>
@@ -180,7 +208,20 @@ const trimming = (table: (typeof logs)[number]): Part => ({
 		) o where c."scope_id" = u."scope_id" and c."revision" <= o."revision" and ${isLocked}`,
 });
 
+/** A new writer is the occasion to forget those whose time is over. */
+const forgetting: Part = {
+	name: "forgotten",
+	columns: ["scope_id", "now"],
+	types: ["bigint", "double precision"],
+	add({ memory, now }, to) {
+		if (memory === undefined) to([now]);
+	},
+	text: (_, from) => `delete from {writers} w using ${from}
+		where w."scope_id" = u."scope_id" and w."until" < u."now" and ${isLocked}`,
+};
+
 const parts: readonly Part[] = [
+	forgetting,
 	deletion,
 	insertion(insertions.entries, ({ difference }, to) => {
 		for (const entry of difference.put) to(formatEntry(entry));
@@ -199,26 +240,6 @@ const parts: readonly Part[] = [
 	),
 ];
 
-/** The values of rows, column by column, as arrays have them. */
-class Columns {
-	readonly of: Rows;
-	readonly values: (string | number | null)[][];
-
-	constructor(of: Rows) {
-		this.of = of;
-		this.values = of.columns.map((): (string | number | null)[] => []);
-	}
-
-	get count(): number {
-		return this.values[0]?.length ?? 0;
-	}
-
-	add(first: number, row: readonly Bound[]): void {
-		this.values[0]?.push(first);
-		for (let i = 0; i < row.length; i++) this.values[i + 1]?.push(row[i] as string | number | null);
-	}
-}
-
 /** The statement that writes what was guessed, all of a scope or nothing; it answers the scopes that it wrote. */
 function writeGuesses(language: Language, guesses: readonly Guess[], clockOffset: number): Statement {
 	const scopes = new Columns(guessed);
@@ -231,7 +252,7 @@ function writeGuesses(language: Language, guesses: readonly Guess[], clockOffset
 		for (const key of fresh) absent.add(row.id, [key]);
 	}
 	const isFresh = absent.count > 0;
-	const given = isFresh ? [absent, scopes] : [scopes];
+	const all = isFresh ? [absent, scopes] : [scopes];
 	const done: Part[] = [];
 	// What of these there is tells one text of the statement from another.
 	let form = isFresh ? 1 : 0;
@@ -242,13 +263,9 @@ function writeGuesses(language: Language, guesses: readonly Guess[], clockOffset
 		if (columns.count === 0) continue;
 		form++;
 		done.push(part);
-		given.push(columns);
+		all.push(columns);
 	}
-	const one = given.every(({ count }) => count === 1);
-	const values = given.flatMap((columns): readonly Bound[] =>
-		one ? columns.values.map(([value = null]) => value) : columns.values,
-	);
-	const types = one ? [] : given.flatMap(({ of }) => of.types);
+	const { one, values, types } = given(all);
 	const statement = language.shape(
 		one ? "guess" : "guesses",
 		{ size: 0, form, values, types, text: () => "" },
@@ -263,38 +280,55 @@ function writeGuesses(language: Language, guesses: readonly Guess[], clockOffset
 
 /**
  * Commits batches of different scopes by one statement; `undefined` for those whose scopes are not as they were left, or that take more: nothing of
- * them was written.
+ * them was written. `"absent"`: the scope has no row.
  *
  * @param clockOffset - milliseconds that are added to the database's clock.
+ * @param looks - whether to look before.
  */
 export function* commitGuesses(
 	language: Language,
 	batches: readonly Batch[],
 	clockOffset: number,
 	{
+		looks,
 		hint,
 		heads,
 		learned,
-	}: { readonly hint: Hint | undefined; readonly heads: KnownHeads; readonly learned: Learned },
-): Steps<readonly (Packed | undefined)[]> {
-	const clock = learned.clock.now();
-	if (clock === undefined) return batches.map(() => undefined);
-	const guesses = batches.map((batch) => guess(learned, heads, batch, clock + clockOffset));
+	}: {
+		readonly looks: boolean;
+		readonly hint: Hint | undefined;
+		readonly heads: KnownHeads;
+		readonly learned: Learned;
+	},
+): Steps<readonly (Packed | "absent" | undefined)[]> {
+	const rows = looks ? yield* ask(lookAt(language, batches)) : [];
+	if (rows[0] !== undefined) learned.clock.note(toNumber(rows[0].now));
+	const found = seen(batches, rows);
+	const clock = learned.clock.now() ?? 0;
+	const guesses = batches.map((batch, i) => {
+		const one = found[i];
+		const basis = looks ? one && basisOf(one) : recall(learned, heads, batch);
+		return basis && guess(batch, basis, clock + clockOffset);
+	});
 	const made = guesses.filter((one) => one !== undefined);
-	if (made.length === 0) return guesses.map(() => undefined);
 	const changed = made.filter(({ records }) => records.length > 0);
 	const hints =
 		hint === undefined || changed.length === 0 ? [] : hint(changed.map(({ batch }) => batch.scope));
-	const [rows = []] = yield [writeGuesses(language, made, clockOffset), ...hints];
-	const [first] = rows;
-	if (first !== undefined) learned.clock.note(toNumber(first.now));
-	const versions = new Map(rows.map(({ id, version }) => [toNumber(id), toText(version)]));
-	return guesses.map((one): Packed | undefined => {
-		const version = one && versions.get(one.row.id);
-		if (one === undefined || version === undefined) return undefined;
+	const [written = []] = made.length === 0 ? [] : yield [writeGuesses(language, made, clockOffset), ...hints];
+	if (written[0] !== undefined) learned.clock.note(toNumber(written[0].now));
+	const versions = new Map(written.map(({ id, version }) => [toNumber(id), toText(version)]));
+	return guesses.map((one, i): Packed | "absent" | undefined => {
+		const { entries } = found[i] ?? {};
+		if (looks && entries === undefined) return "absent";
+		if (one === undefined) return undefined;
 		const { batch, row, after, difference, answer, records, memory } = one;
+		const version = versions.get(row.id);
+		if (version === undefined) {
+			if (looks) heads.miss(batch.scope, row.head);
+			return undefined;
+		}
+		heads.keep(batch.scope, row.head, after.head, difference, entries);
 		learned.scopes.keep({ ...knownScope(after, batch, answer, memory), version });
-		heads.keep(batch.scope, row.head, after.head, difference);
 		return { batch, answer, records, ended: false };
 	});
 }

@@ -133,14 +133,20 @@ export class Listener {
 		const { promise: echo, resolve: heard } = Promise.withResolvers<void>();
 		this.#echo = heard;
 		let timer: ReturnType<typeof setTimeout> | undefined;
+		let turn: ReturnType<typeof setImmediate> | undefined;
 		try {
 			await this.#connections.query("select pg_notify($1, $2)", [this.#channel, `${this.#self} echo`]);
 			const deaf = new Promise<never>((_, reject) => {
-				timer = setTimeout(() => reject(new Deaf("no notification came back")), deafAfter);
+				const tooLate = (): void => reject(new Deaf("no notification came back"));
+				// Where this process stood still the echo may have arrived meanwhile: it is read between a turn's timers and its end.
+				timer = setTimeout(() => {
+					turn = setImmediate(tooLate);
+				}, deafAfter);
 			});
 			await Promise.race([echo, deaf]);
 		} finally {
 			clearTimeout(timer);
+			clearImmediate(turn);
 			this.#echo = undefined;
 		}
 	}

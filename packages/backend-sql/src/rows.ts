@@ -57,10 +57,10 @@ const parseMetadata = (text: unknown): Json | undefined =>
 const formatMetadata = (metadata: Json | undefined): string | null =>
 	metadata === undefined ? null : JSON.stringify(metadata);
 
-/** An entry of its row; without the value's column its value is not to be looked at. */
+/** An entry of its row; without a value there its value is not to be looked at. */
 export const parseEntry = (row: Row, key = toText(row.key)): Entry => ({
 	key,
-	value: row.value === undefined ? unread : storedValue(toText(row.value)),
+	value: row.value === undefined || row.value === null ? unread : storedValue(toText(row.value)),
 	revision: toNumber(row.revision),
 	createdRevision: toNumber(row.created_revision),
 	expiresAt: toNullable(row.expires_at),
