@@ -134,7 +134,7 @@ const advance = (state: ScopeState, floor: number, step: number, now: number): n
 const nothing: readonly never[] = [];
 
 /** Adds to a list that its first item makes: most have one, the log keeps thousands of them, and what is pushed to has room for seventeen. */
-export function added<T>(list: T[] | undefined, item: T): T[] {
+function added<T>(list: T[] | undefined, item: T): T[] {
 	if (list === undefined) return [item];
 	list.push(item);
 	return list;
