@@ -33,7 +33,11 @@ export const lacking = (): string[] => absent().map(missing);
 
 if (import.meta.main) {
 	const mayInstall = process.getuid?.() === 0 && spawnSync("apt-get", ["--version"]).status === 0;
-	if (absent().length > 0 && mayInstall) install(absent());
+	if (absent().length > 0 && mayInstall) {
+		install(absent());
+		// A package that this release lacks keeps all of them from being installed.
+		for (const name of absent()) install([name]);
+	}
 	for (const name of names) {
 		const path = findProgram(name);
 		if (path !== undefined) console.log(`${name}: ${path}`);

@@ -33,7 +33,7 @@ export class ServerProcess {
 
 	/** Runs a program to its end, as the server's user. */
 	call(program: string, args: readonly string[]): void {
-		execFileSync(program, args, { stdio: "pipe", cwd: this.folder, ...this.#as });
+		execFileSync(program, args, { stdio: "pipe", ...this.#where });
 	}
 
 	/** Starts the server, and waits until it answers; throws with what it printed if it does not. */
@@ -80,12 +80,16 @@ export class ServerProcess {
 		rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
 	}
 
+	get #where() {
+		// MariaDB removes what it finds of tables in the system's folder when it starts: another server's, too, which then crashes.
+		return { cwd: this.folder, env: { ...process.env, TMPDIR: this.folder }, ...this.#as };
+	}
+
 	#spawn(program: string, args: readonly string[]): ChildProcess {
 		const output = openSync(this.#output, "w");
 		this.#process = spawn(program, args, {
 			stdio: ["ignore", output, output],
-			cwd: this.folder,
-			...this.#as,
+			...this.#where,
 		});
 		closeSync(output);
 		return this.#process;
