@@ -82,6 +82,17 @@ test("a page that opens after the clock was set back goes on from what was writt
 	expect(clock.now()).toBe(written.time + 1000);
 });
 
+test("the time that went by since it was written counts, too", () => {
+	const { device, clock } = begin();
+	const written = { time: device.wall + 3_600_000, offset: 3_600_000 };
+	device.pass(60_000);
+	clock.witness(written);
+	expect(clock.now()).toBe(written.time + 60_000);
+	expect(clock.offset).toBe(3_600_000);
+	device.pass(1000);
+	expect(clock.now()).toBe(written.time + 61_000);
+});
+
 test("what was written before the device's own time says nothing", () => {
 	const { device, clock } = begin();
 	clock.witness({ time: device.wall - 1, offset: 3_600_000 });

@@ -37,7 +37,7 @@ export class DeviceClock {
 		this.#monotonic = monotonic;
 		// Put forward again, or the device slept: what it was ahead of the device shrinks first.
 		const ahead = wall + this.#offset - expected;
-		if (this.#now > 0 && ahead > slack) this.#offset = Math.max(0, this.#offset - ahead);
+		if (ahead > slack) this.#offset = Math.max(0, this.#offset - ahead);
 		// Set back: it carries on, ahead of the device by as much.
 		if (wall + this.#offset < Math.max(this.#now, expected - slack)) this.#offset = expected - wall;
 		this.#now = Math.max(this.#now, wall + this.#offset);
@@ -47,7 +47,9 @@ export class DeviceClock {
 	/** Takes notice of a time that was written: perhaps by another tab, perhaps before the device's clock was set back. */
 	witness({ time, offset }: ClockNote): void {
 		if (this.now() >= time) return;
-		this.#offset = Math.max(offset, time - this.#clock.now());
-		this.#now = time;
+		const wall = this.#clock.now();
+		this.#offset = Math.max(offset, time - wall);
+		// What went by since it was written counts: it is not that the clock was put forward.
+		this.#now = wall + this.#offset;
 	}
 }
