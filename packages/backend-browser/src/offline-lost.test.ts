@@ -42,6 +42,18 @@ const keysIn = async ({ manager }: Tab): Promise<string[]> => {
 	return keys;
 };
 
+/** A page that shows what its server holds, over a network that can be held up. */
+async function mirrored() {
+	const bank = await Bank.open();
+	await bank.manager.shared.set("old", 1);
+	const delay = new Delay(bank);
+	const tab = load(bank, memory(), { fetch: delay.fetch });
+	const { shared } = tab.manager;
+	const mirror = shared.mirror();
+	await mirror.ready;
+	return { bank, delay, tab, shared, mirror };
+}
+
 describe("where the server has lost what it held", { timeout: 60_000 }, () => {
 	test("a page shows what is there now, and what waits: not what it had sent before", async () => {
 		const bank = await Bank.open();
@@ -112,13 +124,7 @@ describe("where the server has lost what it held", { timeout: 60_000 }, () => {
 	});
 
 	test("an answer of before that comes late is not what is known", async () => {
-		const bank = await Bank.open();
-		await bank.manager.shared.set("old", 1);
-		const delay = new Delay(bank);
-		const tab = load(bank, memory(), { fetch: delay.fetch });
-		const { shared } = tab.manager;
-		const mirror = shared.mirror();
-		await mirror.ready;
+		const { bank, delay, tab, shared, mirror } = await mirrored();
 		delay.hold((request) => request.includes('"old"') || request.includes('"limit":7'));
 		const reading = shared.get("old");
 		const listing = shared.list("**", { limit: 7 })[Symbol.asyncIterator]().next();
@@ -134,13 +140,7 @@ describe("where the server has lost what it held", { timeout: 60_000 }, () => {
 	});
 
 	test("a write that was stored before, and is told late, is not shown", async () => {
-		const bank = await Bank.open();
-		await bank.manager.shared.set("old", 1);
-		const delay = new Delay(bank);
-		const tab = load(bank, memory(), { fetch: delay.fetch });
-		const { shared } = tab.manager;
-		const mirror = shared.mirror();
-		await mirror.ready;
+		const { bank, delay, tab, shared, mirror } = await mirrored();
 		delay.hold((request) => request.includes("/v1/commit"));
 		await shared.set("sent", 1, deferred);
 		await eventually(() => expect(delay.held).toBe(1));

@@ -142,10 +142,10 @@ export class SharedMirror {
 		return { members, value, entries: members.map(({ key }) => this.#mirror.entry(key) as StateEntry) };
 	}
 
-	#meet(): FirstView {
+	#meet(): Pick<FirstView, "members" | "value"> {
 		// The state goes on while a page is rendered and sent: all of its parts, and what is handed over, tell of one moment.
 		if (this.#isRendering && this.isShown) this.#first ??= this.#view;
-		return this.#first ?? this.#view;
+		return this.#first ?? this;
 	}
 
 	// A component that was hidden for longer comes back with the mirror that it had.
