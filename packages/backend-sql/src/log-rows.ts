@@ -3,8 +3,9 @@ import { type Change, type EventFact, type Json, type LogRecord, storedValue } f
 import type { ScopeRow } from "./scope-row.js";
 import { type Bound, type Row, toNumber, toText } from "./statement.js";
 
-/** The columns of a log's row, behind its scope. */
+/** The columns of a log's row. */
 export const logColumns = [
+	"scope_id",
 	/** Of its last record. */
 	"revision",
 	/** Of its first record. */
@@ -39,7 +40,8 @@ interface StoredRecord {
 	readonly previous?: number;
 	/** Absent: the last revision before it in the row that has events, or what the row says. */
 	readonly previousEvents?: number;
-	readonly id: string;
+	/** Absent: the origin and the revision, as commits that come alone are named. */
+	readonly id?: string;
 	readonly origin?: string;
 	readonly metadata?: Json;
 	readonly quiet?: true;
@@ -57,9 +59,11 @@ function formatChange({ type, key, entry }: Change, revision: number): string {
 	return expiresAt === null ? `${written}}` : `${written},"expires":${expiresAt}}`;
 }
 
+const nameOf = (origin: string | undefined, revision: number): string => `${origin}.${revision}`;
+
 /** A {@link StoredRecord} as JSON, from its id on. */
 function formatRest({ revision, id, origin, metadata, quiet, changes, events }: LogRecord): string {
-	let text = `,"id":${JSON.stringify(id)}`;
+	let text = id === nameOf(origin, revision) ? "" : `,"id":${JSON.stringify(id)}`;
 	if (origin !== undefined) text += `,"origin":${JSON.stringify(origin)}`;
 	if (metadata !== undefined) text += `,"metadata":${JSON.stringify(metadata)}`;
 	if (quiet) text += ',"quiet":true';
@@ -79,7 +83,7 @@ function formatRest({ revision, id, origin, metadata, quiet, changes, events }: 
  */
 export function logRows(
 	of: "changes" | "events",
-	{ keep, changesTotal, eventsTotal }: Pick<ScopeRow, "keep" | "changesTotal" | "eventsTotal">,
+	{ id, keep, changesTotal, eventsTotal }: Pick<ScopeRow, "id" | "keep" | "changesTotal" | "eventsTotal">,
 	records: readonly LogRecord[],
 ): Bound[][] {
 	const rows: Bound[][] = [];
@@ -99,7 +103,7 @@ export function logRows(
 		if (inRow === most || text.length + rest.length > mostText) inRow = 0;
 		if (inRow === 0) {
 			({ previous, previousEvents } = record);
-			row = [0, previous, previousEvents, record.time, 0, ""];
+			row = [id, 0, previous, previousEvents, record.time, 0, ""];
 			rows.push(row);
 			text = "[";
 		} else text += ",";
@@ -107,9 +111,9 @@ export function logRows(
 		if (record.previous !== previous) text += `,"previous":${record.previous}`;
 		if (record.previousEvents !== previousEvents) text += `,"previousEvents":${record.previousEvents}`;
 		text += rest;
-		row[0] = record.revision;
-		row[4] = ++total;
-		row[5] = `${text}]`;
+		row[1] = record.revision;
+		row[5] = ++total;
+		row[6] = `${text}]`;
 		inRow++;
 		previous = record.revision;
 		previousEvents = record.events.length > 0 ? record.revision : record.previousEvents;
@@ -148,12 +152,12 @@ export function parseRecords(row: Row): LogRecord[] {
 	let previousEvents = toNumber(row.previous_events);
 	const time = toNumber(row.time);
 	return (JSON.parse(toText(row.records)) as readonly StoredRecord[]).map((stored): LogRecord => {
-		const { revision, id, origin, metadata, quiet = false, changes, events = [] } = stored;
+		const { revision, origin, metadata, quiet = false, changes, events = [] } = stored;
 		const record = {
 			revision,
 			previous: stored.previous ?? previous,
 			previousEvents: stored.previousEvents ?? previousEvents,
-			id,
+			id: stored.id ?? nameOf(origin, revision),
 			time,
 			origin,
 			metadata,

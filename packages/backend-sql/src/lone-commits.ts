@@ -159,10 +159,7 @@ export class LoneCommits {
 		let after = rowAfter({ row, state, now, answer, records }, remembers ? batch.until : null);
 		this.#writeEntries(row.id, difference);
 		for (const of of logs) {
-			this.#insert(
-				of,
-				logRows(of, after, records).map((logged) => [row.id, ...logged]),
-			);
+			this.#insert(of, logRows(of, after, records));
 			if (isOver(sizeOf(after, of), batch.keep[of])) after = this.#cut(after, of, batch.keep[of]);
 		}
 		if (remembers) this.#writeWriter(row.id, batch, answer, memory === undefined ? now : undefined);

@@ -11,8 +11,8 @@ import { migrations, migratorTables, type Place } from "./tables.js";
 const expected: Readonly<Record<string, readonly string[]>> = {
 	scopes: scopeColumns,
 	entries: ["scope_id", ...entryColumns],
-	changes: ["scope_id", ...logColumns],
-	events: ["scope_id", ...logColumns],
+	changes: logColumns,
+	events: logColumns,
 	writers: ["scope_id", "writer", "sequence", "first_id", "answer", "until"],
 };
 

@@ -224,11 +224,11 @@ const parts: readonly Part[] = [
 	}),
 	trimming("changes"),
 	insertion(insertions.changes, ({ after, records }, to) => {
-		for (const row of logRows("changes", after, records)) to(row);
+		for (const [, ...row] of logRows("changes", after, records)) to(row);
 	}),
 	trimming("events"),
 	insertion(insertions.events, ({ after, records }, to) => {
-		for (const row of logRows("events", after, records)) to(row);
+		for (const [, ...row] of logRows("events", after, records)) to(row);
 	}),
 	insertion(insertions.writers, ({ batch, answer }, to) =>
 		to([batch.writer, batch.sequence, batch.commits[0]?.id ?? "", formatAnswer(answer), batch.until]),

@@ -22,11 +22,13 @@ const scopePart = 's."head", s."events_head", s."time" as "seen", s."ends_at", s
 const scopeNames = ["head", "events_head", "seen", "ends_at", "due_at"];
 const entryPart = selectList("e", entryColumns);
 const listedColumns = [...scopeNames, ...entryColumns, "now"];
-const loggedColumns = [...scopeNames, "keep_age", ...logColumns, "now"];
+// Who asks for a log knows its scope.
+const rowColumns = logColumns.slice(1);
+const loggedColumns = [...scopeNames, "keep_age", ...rowColumns, "now"];
 // Who asks for a key knows it.
 const restColumns = entryColumns.slice(1);
 const restPart = selectList("e", restColumns);
-const logPart = selectList("c", logColumns);
+const logPart = selectList("c", rowColumns);
 
 // Where a page is cut out of a table before it is joined: a planner reads all that is behind it, and sorts it, otherwise.
 const ofScope = '"scope_id" = (select "id" from {scopes} where "scope" = ?)';

@@ -24,8 +24,8 @@ export const insertions = {
 		alike: bare,
 		conflict: { keys: ["scope_id", "key"], updated: entryColumns.slice(1) },
 	},
-	changes: { table: "changes", columns: ["scope_id", ...logColumns] },
-	events: { table: "events", columns: ["scope_id", ...logColumns] },
+	changes: { table: "changes", columns: logColumns },
+	events: { table: "events", columns: logColumns },
 	writers: {
 		table: "writers",
 		columns: ["scope_id", "writer", "sequence", "first_id", "answer", "until"],
@@ -77,7 +77,7 @@ export const insertRecords = (
 	logs.flatMap((of) =>
 		language.insert(
 			insertions[of],
-			scopes.flatMap(({ row, records }) => logRows(of, row, records).map((logged) => [row.id, ...logged])),
+			scopes.flatMap(({ row, records }) => logRows(of, row, records)),
 		),
 	);
 
