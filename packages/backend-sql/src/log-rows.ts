@@ -18,8 +18,8 @@ export const logColumns = [
 	"records",
 ] as const;
 
-/** So many characters of records, about, make a row: Postgres compresses a row, or puts it elsewhere, where it does not fit on a page. */
-const mostText = 8000;
+/** So many characters of records, about, make a row, since Postgres compresses or moves elsewhere what does not fit on a page. */
+const mostText = 7900;
 
 /** What a row holds at most, of a log that keeps so many records: one that keeps few is to be trimmed to about as many. */
 const mostRecords = (count: number): number => Math.max(1, Math.min(64, Math.floor(count / 8)));
