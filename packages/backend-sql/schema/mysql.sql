@@ -14,9 +14,11 @@ create table if not exists `holdfast_scopes` (
   `keep_changes_age` double,
   `keep_events` bigint,
   `keep_events_age` double,
-  `changes_count` bigint not null,
+  `changes_total` bigint not null,
+  `changes_cut` bigint not null,
   `changes_oldest` double,
-  `events_count` bigint not null,
+  `events_total` bigint not null,
+  `events_cut` bigint not null,
   `events_oldest` double,
   `tidy_at` double,
   index `holdfast_scopes_due` (`due_at`),
@@ -40,13 +42,9 @@ create table if not exists `holdfast_changes` (
   `revision` bigint not null,
   `previous` bigint not null,
   `previous_events` bigint not null,
-  `id` longtext character set utf8mb4 collate utf8mb4_bin not null,
   `time` double not null,
-  `origin` longtext character set utf8mb4 collate utf8mb4_bin,
-  `metadata` longtext character set utf8mb4 collate utf8mb4_bin,
-  `quiet` smallint not null,
-  `changes` longtext character set utf8mb4 collate utf8mb4_bin not null,
-  `events` longtext character set utf8mb4 collate utf8mb4_bin not null,
+  `total` bigint not null,
+  `records` longtext character set utf8mb4 collate utf8mb4_bin not null,
   constraint `holdfast_changes_key` primary key (`scope_id`, `revision`)
 );
 
@@ -55,13 +53,9 @@ create table if not exists `holdfast_events` (
   `revision` bigint not null,
   `previous` bigint not null,
   `previous_events` bigint not null,
-  `id` longtext character set utf8mb4 collate utf8mb4_bin not null,
   `time` double not null,
-  `origin` longtext character set utf8mb4 collate utf8mb4_bin,
-  `metadata` longtext character set utf8mb4 collate utf8mb4_bin,
-  `quiet` smallint not null,
-  `changes` longtext character set utf8mb4 collate utf8mb4_bin not null,
-  `events` longtext character set utf8mb4 collate utf8mb4_bin not null,
+  `total` bigint not null,
+  `records` longtext character set utf8mb4 collate utf8mb4_bin not null,
   constraint `holdfast_events_key` primary key (`scope_id`, `revision`)
 );
 
@@ -87,4 +81,4 @@ create table if not exists `holdfast_migrations_lock` (
 
 insert ignore into `holdfast_migrations_lock` (`id`, `is_locked`) values ('migration_lock', 0);
 
-insert ignore into `holdfast_migrations` (`name`, `timestamp`) values ('2026-11-first', '2026-11-first');
+insert ignore into `holdfast_migrations` (`name`, `timestamp`) values ('2026-11-tables', '2026-11-tables');

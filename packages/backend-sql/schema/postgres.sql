@@ -14,9 +14,11 @@ create table if not exists "holdfast_scopes" (
   "keep_changes_age" double precision,
   "keep_events" bigint,
   "keep_events_age" double precision,
-  "changes_count" bigint not null,
+  "changes_total" bigint not null,
+  "changes_cut" bigint not null,
   "changes_oldest" double precision,
-  "events_count" bigint not null,
+  "events_total" bigint not null,
+  "events_cut" bigint not null,
   "events_oldest" double precision,
   "tidy_at" double precision
 ) with (fillfactor = 60);
@@ -37,30 +39,22 @@ create table if not exists "holdfast_changes" (
   "revision" bigint not null,
   "previous" bigint not null,
   "previous_events" bigint not null,
-  "id" text not null,
   "time" double precision not null,
-  "origin" text,
-  "metadata" text,
-  "quiet" smallint not null,
-  "changes" text not null,
-  "events" text not null,
+  "total" bigint not null,
+  "records" text not null,
   constraint "holdfast_changes_key" primary key ("scope_id", "revision")
-);
+) with (toast_tuple_target = 8160);
 
 create table if not exists "holdfast_events" (
   "scope_id" bigint not null,
   "revision" bigint not null,
   "previous" bigint not null,
   "previous_events" bigint not null,
-  "id" text not null,
   "time" double precision not null,
-  "origin" text,
-  "metadata" text,
-  "quiet" smallint not null,
-  "changes" text not null,
-  "events" text not null,
+  "total" bigint not null,
+  "records" text not null,
   constraint "holdfast_events_key" primary key ("scope_id", "revision")
-);
+) with (toast_tuple_target = 8160);
 
 create table if not exists "holdfast_writers" (
   "scope_id" bigint not null,
@@ -90,4 +84,4 @@ create table if not exists "holdfast_migrations_lock" (
 
 insert into "holdfast_migrations_lock" ("id", "is_locked") values ('migration_lock', 0) on conflict do nothing;
 
-insert into "holdfast_migrations" ("name", "timestamp") values ('2026-11-first', '2026-11-first') on conflict do nothing;
+insert into "holdfast_migrations" ("name", "timestamp") values ('2026-11-tables', '2026-11-tables') on conflict do nothing;

@@ -75,7 +75,9 @@ export function* clearScopes(language: Language, rows: readonly ScopeRow[]): Ste
 	const cleared: ScopeRow[] = [];
 	const deletes: Statement[] = [];
 	for (const [i, row] of rows.entries()) {
-		const isMuch = found[i]?.length === 1 || row.changesCount + row.eventsCount > batchLimit;
+		const isMuch =
+			found[i]?.length === 1 ||
+			row.changesTotal - row.changesCut + row.eventsTotal - row.eventsCut > batchLimit;
 		if (!isMuch) deletes.push(...deleteAll(language, row.id));
 		cleared.push(isMuch ? yield* bury(language, row) : row);
 	}

@@ -15,7 +15,7 @@ import type { KnownHeads } from "./known-heads.js";
 import type { KnownScope, KnownScopes } from "./known-scopes.js";
 import { type Found, load, namedEntries, selectNamed, selectNamedOf } from "./load.js";
 import { type LoadedScope, namedKeys } from "./loaded-scope.js";
-import { cut, cutText, isLong, isOld, logs, trim } from "./retention.js";
+import { cutOf, cutText, isLong, isOld, type LogSize, logs, trim } from "./retention.js";
 import { parseEntry, parseWriter } from "./rows.js";
 import { emptied, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import { type Row, type Statement, type Steps, toNumber, toText } from "./statement.js";
@@ -266,7 +266,7 @@ function* write(
 		),
 		...insertRecords(
 			language,
-			applied.map(({ row, state, records }) => ({ id: row.id, records, keep: state.keep })),
+			written.map(({ row, one }) => ({ row, records: one.records })),
 		),
 		...writeWriters(language, applied),
 	);
@@ -286,8 +286,8 @@ function* write(
 			rows.set(row.id, withSize(current, of, yield* trim(language, of, row.id, size, keep, now)));
 			continue;
 		}
-		const { gone, size: left } = cut(size, keep);
-		statements.push(language.say(cutText(of), [row.id, row.id, gone - 1]));
+		const left = cutOf(size, keep);
+		statements.push(language.say(cutText(of), [row.id, row.id, left.cut - size.cut, left.cut]));
 		rows.set(row.id, withSize(current, of, left));
 	}
 	const left = [...rows.values()];
@@ -329,20 +329,20 @@ const isSmall = ({ outcomes }: BatchAnswer): boolean =>
 	outcomes.length <= 64 && outcomes.every((outcome) => outcome.ok || outcome.entry === null);
 
 /** How long a scope's log is, by its row. */
-export const sizeOf = (row: ScopeRow, of: "changes" | "events"): { count: number; oldest: number | null } =>
+export const sizeOf = (row: ScopeRow, of: "changes" | "events"): LogSize =>
 	of === "changes"
-		? { count: row.changesCount, oldest: row.changesOldest }
-		: { count: row.eventsCount, oldest: row.eventsOldest };
+		? { total: row.changesTotal, cut: row.changesCut, oldest: row.changesOldest }
+		: { total: row.eventsTotal, cut: row.eventsCut, oldest: row.eventsOldest };
 
 /** The row of a log that has another length. */
 export const withSize = (
 	row: ScopeRow,
 	of: "changes" | "events",
-	{ count, oldest }: { readonly count: number; readonly oldest: number | null },
+	{ total, cut, oldest }: LogSize,
 ): ScopeRow =>
 	of === "changes"
-		? { ...row, changesCount: count, changesOldest: oldest }
-		: { ...row, eventsCount: count, eventsOldest: oldest };
+		? { ...row, changesTotal: total, changesCut: cut, changesOldest: oldest }
+		: { ...row, eventsTotal: total, eventsCut: cut, eventsOldest: oldest };
 
 /** When a log's oldest record will be past its age. */
 export const nextTidy = ({
@@ -369,16 +369,16 @@ export function rowAfter(
 ): ScopeRow {
 	const { keep, seal, deadline } = state;
 	const before = state.cleared ? emptied(row) : row;
-	let { changesCount, changesOldest, eventsCount, eventsOldest } = before;
+	let { changesTotal, changesOldest, eventsTotal, eventsOldest } = before;
 	const [first] = records;
 	if (first !== undefined && (keep === undefined || keep.changes.count > 0)) {
-		changesCount += records.length;
+		changesTotal += records.length;
 		changesOldest ??= first.time;
 	}
 	if (keep === undefined || keep.events.count > 0)
 		for (const { events, time } of records)
 			if (events.length > 0) {
-				eventsCount++;
+				eventsTotal++;
 				eventsOldest ??= time;
 			}
 	return {
@@ -394,9 +394,11 @@ export function rowAfter(
 		nextExpiry: state.next(),
 		seal,
 		keep,
-		changesCount,
+		changesTotal,
+		changesCut: before.changesCut,
 		changesOldest,
-		eventsCount,
+		eventsTotal,
+		eventsCut: before.eventsCut,
 		eventsOldest,
 		// Only ever brought forward, so that the index on it rests: who tidies sets it anew.
 		tidyAt: row.tidyAt ?? nextTidy({ keep, changesOldest, eventsOldest }) ?? until,

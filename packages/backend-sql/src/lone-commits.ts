@@ -18,19 +18,10 @@ import { KnownHeads } from "./known-heads.js";
 import type { KnownScope, KnownScopes } from "./known-scopes.js";
 import { headOf, wholeOf } from "./load.js";
 import { type Difference, LoadedScope, namedKeys } from "./loaded-scope.js";
+import { logRows } from "./log-rows.js";
 import { formatMoved, isPlain, lasts, movedColumns, rests } from "./plain-batch.js";
-import { cut, cutTo, isOver, logs, recordAt } from "./retention.js";
-import {
-	formatAnswer,
-	formatBareEntry,
-	formatBareRecord,
-	formatEntry,
-	formatRecord,
-	isBareEntry,
-	isBareRecord,
-	parseEntry,
-	parseWriter,
-} from "./rows.js";
+import { cutOf, cutTo, isOver, lastRow, logs } from "./retention.js";
+import { formatAnswer, formatBareEntry, formatEntry, isBareEntry, parseEntry, parseWriter } from "./rows.js";
 import { formatScopeRow, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import { type Bound, type Row, type Statement, toNumber } from "./statement.js";
 import { deleteEntry, extendEntry, forgetWriters, insertions } from "./write.js";
@@ -38,11 +29,13 @@ import { deleteEntry, extendEntry, forgetWriters, insertions } from "./write.js"
 const moveScope = (columns: readonly string[]): string =>
 	`update {scopes} set ${columns.map((column) => `"${column}" = ?`).join(", ")} where "id" = ?`;
 
-/** Whether of what a batch moves it is the head alone, and how many changes there are. */
+/** Whether of what a batch moves it is the head alone, and how many changes there were. */
 const movesHead = (before: ScopeRow, after: ScopeRow): boolean =>
 	before.eventsHead === after.eventsHead &&
+	before.changesCut === after.changesCut &&
 	before.changesOldest === after.changesOldest &&
-	before.eventsCount === after.eventsCount &&
+	before.eventsTotal === after.eventsTotal &&
+	before.eventsCut === after.eventsCut &&
 	before.eventsOldest === after.eventsOldest;
 
 function prepareAll(database: EmbeddedDatabase, language: Language) {
@@ -55,7 +48,6 @@ function prepareAll(database: EmbeddedDatabase, language: Language) {
 		entries: insert(insertions.entries),
 		bareEntries: insert(insertions.bareEntries),
 		changes: insert(insertions.changes),
-		bareChanges: insert(insertions.bareChanges),
 		events: insert(insertions.events),
 		writers: insert(insertions.writers),
 		scopes: insert(insertions.scopes),
@@ -65,7 +57,7 @@ function prepareAll(database: EmbeddedDatabase, language: Language) {
 		whole: prepare(wholeOf),
 		head: prepare(headOf),
 		move: prepare(moveScope(movedColumns)),
-		moveHead: prepare(moveScope(["head", "time", "changes_count"])),
+		moveHead: prepare(moveScope(["head", "time", "changes_total"])),
 		delete: prepare(deleteEntry),
 		extend: prepare(extendEntry),
 		scope: prepare(
@@ -75,7 +67,7 @@ function prepareAll(database: EmbeddedDatabase, language: Language) {
 			'select "sequence", "first_id", "until", "answer" from {writers} where "scope_id" = ? and "writer" = ?',
 		),
 		forget: prepare(forgetWriters),
-		recordAt: { changes: prepare(recordAt("changes")), events: prepare(recordAt("events")) },
+		lastRow: { changes: prepare(lastRow("changes")), events: prepare(lastRow("events")) },
 		cutTo: { changes: prepare(cutTo("changes")), events: prepare(cutTo("events")) },
 	};
 }
@@ -166,9 +158,10 @@ export class LoneCommits {
 		const difference = state.difference();
 		let after = rowAfter({ row, state, now, answer, records }, remembers ? batch.until : null);
 		this.#writeEntries(row.id, difference);
-		this.#log(row.id, batch, records);
-		for (const of of logs)
+		for (const of of logs) {
+			this.#insert(of, logRows(of, after, records));
 			if (isOver(sizeOf(after, of), batch.keep[of])) after = this.#cut(after, of, batch.keep[of]);
+		}
 		if (remembers) this.#writeWriter(row.id, batch, answer, memory === undefined ? now : undefined);
 		this.#writeScope(row, after);
 		commit.run([]);
@@ -221,24 +214,6 @@ export class LoneCommits {
 		for (const { key, expiresAt } of extended) extend.run([expiresAt, id, key]);
 	}
 
-	#log(id: number, { keep }: Batch, records: Packed["records"]): void {
-		if (records.every(isBareRecord)) {
-			if (keep.changes.count > 0)
-				this.#insert(
-					"bareChanges",
-					records.map((record) => formatBareRecord(id, record)),
-				);
-			return;
-		}
-		const logged = records.map((record) => [id, ...formatRecord(record)]);
-		if (keep.changes.count > 0) this.#insert("changes", logged);
-		if (keep.events.count > 0)
-			this.#insert(
-				"events",
-				logged.filter((_, i) => records[i]?.events.length !== 0),
-			);
-	}
-
 	#insert(
 		table: Exclude<keyof typeof insertions, "scopes" | "writers">,
 		rows: readonly (readonly Bound[])[],
@@ -250,12 +225,13 @@ export class LoneCommits {
 	}
 
 	#cut(row: ScopeRow, of: (typeof logs)[number], keep: LogRetention): ScopeRow {
-		const { recordAt, cutTo } = this.#statements;
-		const { gone, size } = cut(sizeOf(row, of), keep);
+		const { lastRow, cutTo } = this.#statements;
+		const before = sizeOf(row, of);
+		const left = cutOf(before, keep);
 		// SQLite deletes while it looks where that takes no other select, at half the cost.
-		const [last] = recordAt[of].all([row.id, gone - 1]) as readonly Row[];
-		if (last !== undefined) cutTo[of].run([row.id, toNumber(last.revision)]);
-		return withSize(row, of, size);
+		const [last] = lastRow[of].all([row.id, left.cut - before.cut, left.cut]) as Row[];
+		if (last?.revision !== null) cutTo[of].run([row.id, toNumber(last?.revision)]);
+		return withSize(row, of, left);
 	}
 
 	/** @param since - A new writer is the occasion to forget those whose time is over: when it wrote. */
@@ -273,7 +249,7 @@ export class LoneCommits {
 	#writeScope(before: ScopeRow, after: ScopeRow): void {
 		const { scopes, move, moveHead } = this.#statements;
 		if (!rests(before, after)) scopes.run(formatScopeRow(after));
-		else if (movesHead(before, after)) moveHead.run([after.head, after.time, after.changesCount, before.id]);
+		else if (movesHead(before, after)) moveHead.run([after.head, after.time, after.changesTotal, before.id]);
 		else move.run([...formatMoved(after), before.id]);
 	}
 }

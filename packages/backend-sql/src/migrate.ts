@@ -3,15 +3,16 @@ import { HoldfastError } from "@holdfast/core";
 import { CompiledQuery, type Kysely } from "kysely";
 import { Migrator } from "kysely/migration";
 import type { Language } from "./engine.js";
-import { entryColumns, recordColumns } from "./rows.js";
+import { logColumns } from "./log-rows.js";
+import { entryColumns } from "./rows.js";
 import { scopeColumns } from "./scope-row.js";
 import { migrations, migratorTables, type Place } from "./tables.js";
 
 const expected: Readonly<Record<string, readonly string[]>> = {
 	scopes: scopeColumns,
 	entries: ["scope_id", ...entryColumns],
-	changes: ["scope_id", ...recordColumns],
-	events: ["scope_id", ...recordColumns],
+	changes: logColumns,
+	events: logColumns,
 	writers: ["scope_id", "writer", "sequence", "first_id", "answer", "until"],
 };
 
@@ -60,6 +61,13 @@ export async function migrate(
 		const { error } = await migrator.migrateToLatest().catch((thrown: unknown) => ({ error: thrown }));
 		missing = await lacking(db, language);
 		if (missing === undefined) return;
+		// What was done to the tables is none of what is known here.
+		if (error instanceof Error && /^corrupted migrations/.test(error.message))
+			throw new HoldfastError(
+				"failed",
+				`the tables ${place.prefix}* are of a version that this one of @holdfast/backend-sql does not know (${error.message}): take the version that made them, or another prefix, or drop them, and what they hold, to begin anew`,
+				{ cause: error },
+			);
 		if (tries >= 20 || engine.isDisconnect(error)) throw error ?? missing;
 		await pause(20 + Math.random() * 30 * (tries + 1));
 	}

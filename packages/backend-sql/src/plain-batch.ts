@@ -10,9 +10,11 @@ export const movedColumns = [
 	"head",
 	"events_head",
 	"time",
-	"changes_count",
+	"changes_total",
+	"changes_cut",
 	"changes_oldest",
-	"events_count",
+	"events_total",
+	"events_cut",
 	"events_oldest",
 ] as const;
 
@@ -21,9 +23,11 @@ export const formatMoved = (row: ScopeRow): Bound[] => [
 	row.head,
 	row.eventsHead,
 	row.time,
-	row.changesCount,
+	row.changesTotal,
+	row.changesCut,
 	row.changesOldest,
-	row.eventsCount,
+	row.eventsTotal,
+	row.eventsCut,
 	row.eventsOldest,
 ];
 

@@ -23,12 +23,13 @@ import {
 import type { Insertion, Language } from "./engine.js";
 import type { KnownHeads, NamedHeads, Way } from "./known-heads.js";
 import { type Difference, LoadedScope } from "./loaded-scope.js";
+import { logRows } from "./log-rows.js";
 import { formatMoved, isKeyed, isPlain, lasts, movedColumns, rests } from "./plain-batch.js";
 import { typeOf } from "./postgres-engine.js";
 import { lookAt, type Seen, seen } from "./postgres-look.js";
 import { Columns, given, list, type Rows, rowsAs } from "./postgres-rows.js";
-import { cut, isOver, logs } from "./retention.js";
-import { formatAnswer, formatEntry, formatRecord } from "./rows.js";
+import { cutOf, isOver, lastRow, logs } from "./retention.js";
+import { formatAnswer, formatEntry } from "./rows.js";
 import type { ScopeRow } from "./scope-row.js";
 import { ask, type Bound, type Statement, type Steps, toNumber, toText } from "./statement.js";
 import { insertions } from "./write.js";
@@ -50,8 +51,6 @@ interface Guess extends Applied {
 	readonly difference: Difference;
 	/** Keys that must not be there. */
 	readonly fresh: readonly string[];
-	/** How many records each log has too many. */
-	readonly gone: Readonly<Record<(typeof logs)[number], number>>;
 }
 
 /** Whether a mutation does the same whatever the database's clock says: a deadline must not be nearer than who set it believes. */
@@ -116,18 +115,12 @@ function guess(batch: Batch, basis: Basis, clock: number): Guess | undefined {
 	if (!isWhole && !evaluation.answer.outcomes.every(({ ok }) => ok)) return undefined;
 	const applied = { row, batch, state, now, memory, ...evaluation };
 	let after = rowAfter(applied, batch.until);
-	const gone = { changes: 0, events: 0 };
 	for (const of of logs) {
 		const size = sizeOf(after, of);
-		if (!isOver(size, batch.keep[of])) continue;
-		const { gone: many, size: left } = cut(size, batch.keep[of]);
-		// What this statement adds it does not see.
-		if (many > sizeOf(row, of).count) return undefined;
-		gone[of] = many;
-		after = withSize(after, of, left);
+		if (isOver(size, batch.keep[of])) after = withSize(after, of, cutOf(size, batch.keep[of]));
 	}
 	if (!rests(row, after)) return undefined;
-	return { ...applied, version, after, difference: state.difference(), fresh, gone };
+	return { ...applied, version, after, difference: state.difference(), fresh };
 }
 
 /** One thing that the statement does beside, for the scopes that were locked. */
@@ -198,14 +191,17 @@ const deletion: Part = {
 
 const trimming = (table: (typeof logs)[number]): Part => ({
 	name: `trimmed_${table}`,
-	columns: ["scope_id", "last"],
-	types: ["bigint", "bigint"],
-	add({ gone }, to) {
-		if (gone[table] > 0) to([gone[table] - 1]);
+	columns: ["scope_id", "rows", "cut"],
+	types: ["bigint", "bigint", "bigint"],
+	add({ row, after }, to) {
+		const { cut } = sizeOf(after, table);
+		const more = cut - sizeOf(row, table).cut;
+		if (more > 0) to([more, cut]);
 	},
-	text: (_, from) => `delete from {${table}} c using ${from} cross join lateral (
-			select "revision" from {${table}} where "scope_id" = u."scope_id" order by "revision" limit 1 offset u."last"
-		) o where c."scope_id" = u."scope_id" and c."revision" <= o."revision" and ${isLocked}`,
+	// What this statement adds it does not see, but none of that is to go.
+	text: (_, from) => `delete from {${table}} c
+		using ${from} cross join lateral (${lastRow(table, 'u."scope_id"', 'u."rows"', 'u."cut"')}) o
+		where c."scope_id" = u."scope_id" and c."revision" <= o."revision" and ${isLocked}`,
 });
 
 /** A new writer is the occasion to forget those whose time is over. */
@@ -227,13 +223,12 @@ const parts: readonly Part[] = [
 		for (const entry of difference.put) to(formatEntry(entry));
 	}),
 	trimming("changes"),
-	insertion(insertions.changes, ({ batch, records }, to) => {
-		if (batch.keep.changes.count > 0) for (const record of records) to(formatRecord(record));
+	insertion(insertions.changes, ({ after, records }, to) => {
+		for (const [, ...row] of logRows("changes", after, records)) to(row);
 	}),
 	trimming("events"),
-	insertion(insertions.events, ({ batch, records }, to) => {
-		if (batch.keep.events.count > 0)
-			for (const record of records) if (record.events.length > 0) to(formatRecord(record));
+	insertion(insertions.events, ({ after, records }, to) => {
+		for (const [, ...row] of logRows("events", after, records)) to(row);
 	}),
 	insertion(insertions.writers, ({ batch, answer }, to) =>
 		to([batch.writer, batch.sequence, batch.commits[0]?.id ?? "", formatAnswer(answer), batch.until]),

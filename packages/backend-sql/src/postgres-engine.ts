@@ -15,12 +15,11 @@ const arrays = (first: PairOf, pairs: readonly Pair[]): Pick<Fragment, "values" 
 });
 
 const numbers =
-	/^(scope_id|head|floor|sequence|revision|previous|.*_(head|revision|events|count)|keep_changes)$/;
+	/^(scope_id|head|floor|sequence|revision|previous|total|.*_(head|revision|events|total|cut)|keep_changes)$/;
 const instants = /^(time|until|deadline|.*_(at|age|expiry|oldest))$/;
 
 /** The type of a table's column. */
 export const typeOf = (table: Insertion["table"], column: string): ElementType => {
-	if (column === "quiet") return "smallint";
 	if (instants.test(column)) return "double precision";
 	return numbers.test(column) || (table === "scopes" && column === "id") ? "bigint" : "text";
 };

@@ -14,18 +14,21 @@ import {
 	type ScopeRange,
 } from "@holdfast/core";
 import type { Language } from "./engine.js";
-import { entryColumns, parseEntry, parseRecord, recordColumns, recordSize, selectList } from "./rows.js";
+import { logColumns, parseRecords, recordSize } from "./log-rows.js";
+import { entryColumns, parseEntry, selectList } from "./rows.js";
 import { ask, type Row, type Steps, toNullable, toNumber, toText } from "./statement.js";
 
 const scopePart = 's."head", s."events_head", s."time" as "seen", s."ends_at", s."due_at"';
 const scopeNames = ["head", "events_head", "seen", "ends_at", "due_at"];
 const entryPart = selectList("e", entryColumns);
 const listedColumns = [...scopeNames, ...entryColumns, "now"];
-const loggedColumns = [...scopeNames, "keep_age", ...recordColumns, "now"];
+// Who asks for a log knows its scope.
+const rowColumns = logColumns.slice(1);
+const loggedColumns = [...scopeNames, "keep_age", ...rowColumns, "now"];
 // Who asks for a key knows it.
 const restColumns = entryColumns.slice(1);
 const restPart = selectList("e", restColumns);
-const recordPart = selectList("c", recordColumns);
+const logPart = selectList("c", rowColumns);
 
 // Where a page is cut out of a table before it is joined: a planner reads all that is behind it, and sorts it, otherwise.
 const ofScope = '"scope_id" = (select "id" from {scopes} where "scope" = ?)';
@@ -166,7 +169,7 @@ export function* listEntries(
 	}
 }
 
-/** A page of a log. */
+/** A page of a log: a row holds records, and a page may begin and end in the middle of one. */
 export function* readLog(
 	language: Language,
 	scope: ScopeId,
@@ -177,13 +180,15 @@ export function* readLog(
 	const records: LogRecord[] = [];
 	let room = bytes;
 	let bound = newest ? Number.MAX_SAFE_INTEGER : after;
-	for (;;) {
-		const count = rowsFor(limit + 1, records.length, room, bytes);
-		const range = newest ? '"revision" > ? and "revision" < ?' : '"revision" > ?';
-		const order = newest ? '"revision" desc' : '"revision"';
+	const range = newest ? '"revision" > ? and "revision" < ?' : '"revision" > ?';
+	const order = newest ? '"revision" desc' : '"revision"';
+	for (let read = 0; ; ) {
+		// As many rows as these records take, if all rows have as many.
+		const rowsOf = Math.ceil(((limit + 1) * read) / Math.max(1, records.length));
+		const count = rowsFor(records.length === 0 ? limit + 1 : rowsOf, read, room, bytes);
 		const rows = yield* ask({
 			...language.say(
-				`select ${scopePart}, s."keep_${of}_age" as "keep_age", ${recordPart}, {now} as "now"
+				`select ${scopePart}, s."keep_${of}_age" as "keep_age", ${logPart}, {now} as "now"
 				from (select 1 as "one") o left join {scopes} s on s."scope" = ?
 				left join (select * from {${of}} where ${ofScope} and ${range} order by ${order} limit ?) c on true
 				order by c.${order}`,
@@ -207,14 +212,21 @@ export function* readLog(
 				if (newest) return end(false);
 				continue;
 			}
-			if (records.length > 0 && (records.length >= limit || room <= 0)) return end(true);
-			const record = parseRecord(row);
-			const last = records.at(-1);
-			// Trimmed, or dropped, between two statements: the next page tells it as a reset.
-			if (of === "changes" && last !== undefined && !newest && record.previous !== last.revision)
-				return end(true);
-			records.push(record);
-			room -= recordSize(row);
+			read++;
+			const held = parseRecords(row);
+			for (const record of newest ? held.reverse() : held) {
+				if (record.revision <= after) {
+					if (newest) return end(false);
+					continue;
+				}
+				if (records.length > 0 && (records.length >= limit || room <= 0)) return end(true);
+				const last = records.at(-1);
+				// Trimmed, or dropped, between two statements: the next page tells it as a reset.
+				if (of === "changes" && last !== undefined && !newest && record.previous !== last.revision)
+					return end(true);
+				records.push(record);
+				room -= recordSize(record);
+			}
 		}
 		if (rows.length < count) return end(false);
 	}

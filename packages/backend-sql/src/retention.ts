@@ -1,7 +1,7 @@
 /** Logs are trimmed from their old end, a little at a time. */
 import type { LogRetention } from "@holdfast/core";
 import type { Language } from "./engine.js";
-import { ask, type Steps, toNumber } from "./statement.js";
+import { ask, type Row, type Steps, toNumber } from "./statement.js";
 
 /** How many records, and other things, go in one transaction at most. */
 export const batchLimit = 1000;
@@ -11,9 +11,15 @@ export const logs = ["changes", "events"] as const;
 
 /** One log, as its scope's row knows it. */
 export interface LogSize {
-	readonly count: number;
+	/** How many records it has had. */
+	readonly total: number;
+	/** How many of these, the first ones, are not kept any more. Rows all of whose records are among them are gone. */
+	readonly cut: number;
 	readonly oldest: number | null;
 }
+
+/** How many of its records are kept. */
+export const lengthOf = ({ total, cut }: LogSize): number => total - cut;
 
 /** A long log may be a little longer for a while: trimming record by record would cost each commit two statements. */
 const slack = (count: number): number => Math.min(64, Math.floor(count / 64));
@@ -23,62 +29,64 @@ export const isOld = ({ oldest }: LogSize, keep: LogRetention, now: number): boo
 	oldest !== null && oldest < now - keep.age;
 
 /** Whether a log holds so many more records than are kept that some should go. */
-export const isOver = ({ count }: LogSize, keep: LogRetention): boolean =>
-	count > keep.count + slack(keep.count);
+export const isOver = (size: LogSize, keep: LogRetention): boolean =>
+	lengthOf(size) > keep.count + slack(keep.count);
 
 /** Whether a log should be trimmed now. */
 export const isLong = (size: LogSize, keep: LogRetention, now: number): boolean =>
 	isOver(size, keep) || isOld(size, keep, now);
 
-/** The revision of the record of a log that so many come before. */
-export const recordAt = (table: "changes" | "events"): string =>
-	`select "revision" from {${table}} where "scope_id" = ? order by "revision" limit 1 offset ?`;
+/**
+ * The last row of a log that holds no record beyond a `total`, among its first `rows`: of the rows that are there, each has a record more than those
+ * before it that were cut.
+ */
+export const lastRow = (table: "changes" | "events", scope = "?", rows = "?", total = "?"): string =>
+	`select max(o."revision") as "revision" from (
+		select "revision", "total" from {${table}} where "scope_id" = ${scope} order by "revision" limit ${rows}
+	) o where o."total" <= ${total}`;
 
-/** Lets go of a log's records up to a revision. */
+/** Lets go of a log's rows up to a revision. */
 export const cutTo = (table: "changes" | "events"): string =>
 	`delete from {${table}} where "scope_id" = ? and "revision" <= ?`;
 
-/** Lets go of a log's records up to the one that so many come before: both at once, where asking twice would be a round trip. */
+/** Lets go of a log's rows up to that of {@link lastRow}: both at once, where asking twice would be a round trip. */
 export const cutText = (table: "changes" | "events"): string =>
-	`delete from {${table}} where "scope_id" = ? and "revision" <= (select o."revision" from (${recordAt(table)}) o)`;
+	`delete from {${table}} where "scope_id" = ? and "revision" <= (${lastRow(table)})`;
 
 /**
- * How many are too many in a log of which nothing is past its age, and how long it is without them. The time of the oldest record stays what it
- * was, though that one went: looked at again when that time is past the age, it is set right.
+ * A log of which nothing is past its age without the records that are too many. The time of the oldest record stays what it was, though that one
+ * went: looked at again when that time is past the age, it is set right.
  */
-export function cut(
-	{ count, oldest }: LogSize,
-	keep: LogRetention,
-): { readonly gone: number; readonly size: LogSize } {
-	const gone = Math.min(batchLimit, count - keep.count);
-	return { gone, size: { count: count - gone, oldest: gone === count ? null : oldest } };
+export function cutOf({ total, cut: before, oldest }: LogSize, keep: LogRetention): LogSize {
+	const cut = Math.min(before + batchLimit, Math.max(before, total - keep.count));
+	return { total, cut, oldest: cut === total ? null : oldest };
 }
 
-/** Lets go of records that are past retention. */
+/** Lets go of rows that are past retention: of one some of whose records are kept, all are. */
 export function* trim(
 	language: Language,
 	table: "changes" | "events",
 	id: number,
-	{ count, oldest: first }: LogSize,
+	size: LogSize,
 	keep: LogRetention,
 	now: number,
 ): Steps<LogSize> {
-	const over = Math.max(0, count - keep.count);
+	const { total } = size;
+	const { cut } = cutOf(size, keep);
 	// Where none is past its age, only the number counts.
-	const most = first !== null && first < now - keep.age ? batchLimit : Math.min(batchLimit, over);
+	const most = isOld(size, keep, now) ? batchLimit : cut - size.cut;
 	const rows = yield* ask(
 		language.say(
-			`select "revision", "time" from {${table}} where "scope_id" = ? order by "revision" limit ?`,
+			`select "revision", "time", "total" from {${table}} where "scope_id" = ? order by "revision" limit ?`,
 			[id, most + 1],
 		),
 	);
 	let gone = 0;
-	while (gone < Math.min(rows.length, most) && (gone < over || toNumber(rows[gone]?.time) < now - keep.age))
-		gone++;
-	if (gone > 0) yield [language.say(cutTo(table), [id, toNumber(rows[gone - 1]?.revision)])];
+	const goes = (row: Row): boolean => toNumber(row.total) <= cut || toNumber(row.time) < now - keep.age;
+	while (gone < Math.min(rows.length, most) && goes(rows[gone] as Row)) gone++;
+	const last = rows[gone - 1];
+	if (last !== undefined) yield [language.say(cutTo(table), [id, toNumber(last.revision)])];
 	const oldest = rows[gone];
-	return {
-		count: oldest === undefined ? 0 : Math.max(0, count - gone),
-		oldest: oldest === undefined ? null : toNumber(oldest.time),
-	};
+	if (oldest === undefined) return { total, cut: total, oldest: null };
+	return { total, cut: Math.max(cut, toNumber(last?.total ?? 0)), oldest: toNumber(oldest.time) };
 }

@@ -100,7 +100,7 @@ describe.skipIf(!hasPostgres())("row-level security", () => {
 		for (const write of [
 			"update guarded.holdfast_entries set value = '3'",
 			"delete from guarded.holdfast_changes",
-			"insert into guarded.holdfast_scopes (scope, head, events_head, floor, time, changes_count, events_count) values ('x', 0, 0, 0, 0, 0, 0)",
+			"insert into guarded.holdfast_scopes (scope, head, events_head, floor, time, changes_total, changes_cut, events_total, events_cut) values ('x', 0, 0, 0, 0, 0, 0, 0, 0)",
 		])
 			await expect(
 				as("reader", ada, (query) => query(write)),

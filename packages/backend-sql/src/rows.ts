@@ -1,12 +1,9 @@
-/** Entries, records and answers as rows and JSON, and back. */
+/** Entries and answers as rows and JSON, and back. */
 import {
 	type BatchAnswer,
-	type Change,
 	type CommitOutcome,
 	type Entry,
-	type EventFact,
 	type Json,
-	type LogRecord,
 	type Refused,
 	storedValue,
 	type Value,
@@ -31,20 +28,6 @@ export const selectList = (table: string, columns: readonly string[]): string =>
 			return `${anyText.includes(column) ? `{text ${name}}` : name} as "${column}"`;
 		})
 		.join(", ");
-
-/** The columns of a record, behind its scope. */
-export const recordColumns = [
-	"revision",
-	"previous",
-	"previous_events",
-	"id",
-	"time",
-	"origin",
-	"metadata",
-	"quiet",
-	"changes",
-	"events",
-] as const;
 
 // Stands for a value that nobody asked for.
 const unread: Value = storedValue("null");
@@ -94,102 +77,6 @@ export const formatBareEntry = (
 	scopeId: number,
 	{ key, revision, createdRevision, value }: Entry,
 ): Bound[] => [scopeId, key, revision, createdRevision, value.text];
-
-interface StoredChange {
-	readonly type: Change["type"];
-	readonly key: string;
-	/** The encoded value, as text: parsed and written again, JSON would not come back as it was. */
-	readonly value?: string;
-	readonly created?: number;
-	readonly expires?: number | null;
-}
-
-/** A {@link StoredChange} as JSON: put together here, since every commit writes one. */
-const formatChange = ({ type, key, entry }: Change): string => {
-	const change = `{"type":"${type}","key":${JSON.stringify(key)}`;
-	if (entry === null) return `${change}}`;
-	const { value, createdRevision, expiresAt } = entry;
-	const written = `${change},"value":${JSON.stringify(value.text)},"created":${createdRevision}`;
-	return expiresAt === null ? `${written}}` : `${written},"expires":${expiresAt}}`;
-};
-
-const formatChanges = (changes: LogRecord["changes"]): string =>
-	changes.length === 1
-		? `[${formatChange(changes[0] as Change)}]`
-		: `[${changes.map(formatChange).join(",")}]`;
-
-/** What {@link recordColumns} hold. */
-export const formatRecord = (record: LogRecord): Bound[] => [
-	record.revision,
-	record.previous,
-	record.previousEvents,
-	record.id,
-	record.time,
-	record.origin ?? null,
-	formatMetadata(record.metadata),
-	record.quiet ? 1 : 0,
-	formatChanges(record.changes),
-	record.events.length === 0
-		? "[]"
-		: JSON.stringify(record.events.map(({ type, payload }) => ({ type, payload: payload.text }))),
-];
-
-/** Whether a record holds changes alone, and is not quiet. */
-export const isBareRecord = ({ metadata, quiet, events }: LogRecord): boolean =>
-	metadata === undefined && !quiet && events.length === 0;
-
-/** The row of such a record of a scope, in the order of `insertions.bareChanges`. */
-export const formatBareRecord = (scopeId: number, record: LogRecord): Bound[] => [
-	scopeId,
-	record.revision,
-	record.previous,
-	record.previousEvents,
-	record.id,
-	record.time,
-	record.origin ?? null,
-	formatChanges(record.changes),
-];
-
-/** A record of its row. */
-export function parseRecord(row: Row): LogRecord {
-	const revision = toNumber(row.revision);
-	const metadata = parseMetadata(row.metadata);
-	const changes = (parse(row.changes) as unknown as StoredChange[]).map(
-		({ type, key, value, created = 0, expires = null }): Change => ({
-			type,
-			key,
-			entry:
-				value === undefined
-					? null
-					: {
-							key,
-							value: storedValue(value),
-							revision,
-							createdRevision: created,
-							expiresAt: expires,
-							metadata,
-						},
-		}),
-	);
-	const events = (parse(row.events) as unknown as { type: string; payload: string }[]).map(
-		({ type, payload }): EventFact => ({ type, payload: storedValue(payload) }),
-	);
-	return {
-		revision,
-		previous: toNumber(row.previous),
-		previousEvents: toNumber(row.previous_events),
-		id: toText(row.id),
-		time: toNumber(row.time),
-		origin: row.origin === null ? undefined : toText(row.origin),
-		metadata,
-		quiet: toNumber(row.quiet) === 1,
-		changes,
-		events,
-	};
-}
-
-/** The size of a record in a page, about. */
-export const recordSize = (row: Row): number => toText(row.changes).length + toText(row.events).length;
 
 // JSON has no -0.
 const formatNumber = (number: number): number | string => (Object.is(number, -0) ? "-0" : number);

@@ -93,6 +93,18 @@ function schemaTests(engine: "sqlite" | "postgres" | "mysql", make: () => Promis
 		expect(await empty.describe()).toEqual(before);
 	});
 
+	test("tables that a version made which nobody knows any more are refused, with what to do", async () => {
+		const old = await make();
+		const before = old.options.schema === undefined ? "" : `${old.options.schema}.`;
+		await old.run(schemaOf(engine, { prefix: "holdfast_", schema: old.options.schema }, Object.keys(steps)));
+		await old.run(`alter table ${before}holdfast_changes drop column records`);
+		await old.run(`update ${before}holdfast_migrations set name = '2026-11-first'`);
+		expect(await failed(manage(old).shared.get("a"))).toEqual([
+			"failed",
+			expect.stringMatching(/holdfast_\* are of a version .*2026-11-first.* or another prefix, or drop them/),
+		]);
+	});
+
 	test("ten processes that start at once on an empty database all find it made, once", async () => {
 		const { url, options, run } = await make();
 		const workers = Array.from({ length: 10 }, (_, i) =>

@@ -24,10 +24,13 @@ export interface ScopeRow {
 	readonly nextExpiry: number | null;
 	readonly seal: Json | undefined;
 	readonly keep: Retention | undefined;
-	readonly changesCount: number;
+	/** How many records the log of changes has had in this life, and how many of the first of them are not kept any more. */
+	readonly changesTotal: number;
+	readonly changesCut: number;
 	/** When the oldest record was made. */
 	readonly changesOldest: number | null;
-	readonly eventsCount: number;
+	readonly eventsTotal: number;
+	readonly eventsCut: number;
 	readonly eventsOldest: number | null;
 	/** From when on there may be something to tidy. */
 	readonly tidyAt: number | null;
@@ -50,9 +53,11 @@ export const scopeColumns = [
 	"keep_changes_age",
 	"keep_events",
 	"keep_events_age",
-	"changes_count",
+	"changes_total",
+	"changes_cut",
 	"changes_oldest",
-	"events_count",
+	"events_total",
+	"events_cut",
 	"events_oldest",
 	"tidy_at",
 ] as const;
@@ -77,9 +82,11 @@ export const formatScopeRow = (row: ScopeRow): Bound[] => [
 	row.keep === undefined ? null : Math.min(row.keep.changes.age, forever),
 	row.keep === undefined ? null : Math.min(row.keep.events.count, forever),
 	row.keep === undefined ? null : Math.min(row.keep.events.age, forever),
-	row.changesCount,
+	row.changesTotal,
+	row.changesCut,
 	row.changesOldest,
-	row.eventsCount,
+	row.eventsTotal,
+	row.eventsCut,
 	row.eventsOldest,
 	row.tidyAt,
 ];
@@ -104,9 +111,11 @@ export const parseScopeRow = (row: Row): ScopeRow => ({
 					changes: { count: toNumber(row.keep_changes), age: toNumber(row.keep_changes_age) },
 					events: { count: toNumber(row.keep_events), age: toNumber(row.keep_events_age) },
 				},
-	changesCount: toNumber(row.changes_count),
+	changesTotal: toNumber(row.changes_total),
+	changesCut: toNumber(row.changes_cut),
 	changesOldest: toNullable(row.changes_oldest),
-	eventsCount: toNumber(row.events_count),
+	eventsTotal: toNumber(row.events_total),
+	eventsCut: toNumber(row.events_cut),
 	eventsOldest: toNullable(row.events_oldest),
 	tidyAt: toNullable(row.tidy_at),
 });
@@ -122,8 +131,10 @@ export const emptied = (row: ScopeRow): ScopeRow => ({
 	dueAt: null,
 	nextExpiry: null,
 	seal: undefined,
-	changesCount: 0,
+	changesTotal: 0,
+	changesCut: 0,
 	changesOldest: null,
-	eventsCount: 0,
+	eventsTotal: 0,
+	eventsCut: 0,
 	eventsOldest: null,
 });

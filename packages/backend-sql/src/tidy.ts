@@ -2,7 +2,7 @@
 import { clearScopes, deleteBuried, isBuried, type Progress } from "./clearing.js";
 import { lockScopes, nextTidy, sizeOf, withSize } from "./commit.js";
 import type { Language } from "./engine.js";
-import { isLong, logs, trim } from "./retention.js";
+import { isLong, lengthOf, logs, trim } from "./retention.js";
 import { emptied, parseScopeRow, type ScopeRow } from "./scope-row.js";
 import { ask, type Statement, type Steps, toNumber, toText } from "./statement.js";
 import { forgetWriters, writeScopes } from "./write.js";
@@ -101,7 +101,8 @@ export function* tidyScope(
 		),
 	);
 	const until = left?.until === null ? null : toNumber(left?.until);
-	const isEmpty = left?.key === null && row.seal === undefined && row.changesCount + row.eventsCount === 0;
+	const isEmpty =
+		left?.key === null && row.seal === undefined && logs.every((of) => lengthOf(sizeOf(row, of)) === 0);
 	// A next life counts on above the clock, so what this one had counted may go only once the clock is past it.
 	const counted = Math.max(row.head, row.floor) / 1000;
 	if (isEmpty && until === null && counted < now && (row.endsAt === null || row.endsAt <= now)) {

@@ -1,12 +1,14 @@
 /** Writes what a pack changed, in statements that take the rows of all its scopes. */
-import type { Batch, BatchAnswer, LogRecord, Retention, WriterMemory } from "@holdfast/core";
+import type { Batch, BatchAnswer, LogRecord, WriterMemory } from "@holdfast/core";
 import type { Insertion, Language } from "./engine.js";
 import type { Difference } from "./loaded-scope.js";
-import { entryColumns, formatAnswer, formatEntry, formatRecord, recordColumns } from "./rows.js";
+import { logColumns, logRows } from "./log-rows.js";
+import { logs } from "./retention.js";
+import { entryColumns, formatAnswer, formatEntry } from "./rows.js";
 import { formatScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import type { Bound, Statement } from "./statement.js";
 
-const logColumns = ["scope_id", ...recordColumns];
+const bare = { expires_at: "null", metadata: "null" };
 
 /** What is inserted into each table: those that exist already are written anew. */
 export const insertions = {
@@ -15,19 +17,14 @@ export const insertions = {
 		columns: ["scope_id", ...entryColumns],
 		conflict: { keys: ["scope_id", "key"], updated: entryColumns.slice(1) },
 	},
-	// Most entries have neither a deadline nor metadata, and most records no more than changes.
+	// Most entries have neither a deadline nor metadata.
 	bareEntries: {
 		table: "entries",
-		columns: ["scope_id", "key", "revision", "created_revision", "value"],
-		alike: { expires_at: "null", metadata: "null" },
+		columns: ["scope_id", ...entryColumns.filter((column) => !(column in bare))],
+		alike: bare,
 		conflict: { keys: ["scope_id", "key"], updated: entryColumns.slice(1) },
 	},
 	changes: { table: "changes", columns: logColumns },
-	bareChanges: {
-		table: "changes",
-		columns: ["scope_id", "revision", "previous", "previous_events", "id", "time", "origin", "changes"],
-		alike: { metadata: "null", quiet: "0", events: "'[]'" },
-	},
 	events: { table: "events", columns: logColumns },
 	writers: {
 		table: "writers",
@@ -72,25 +69,17 @@ export function writeEntries(
 	return [...deletes, ...language.insert(insertions.entries, put), ...extended];
 }
 
-/** Statements that log records, as many as are kept. */
-export function insertRecords(
+/** Statements that log what batches did to scopes, whose rows are as these leave them. */
+export const insertRecords = (
 	language: Language,
-	scopes: readonly {
-		readonly id: number;
-		readonly records: readonly LogRecord[];
-		readonly keep: Retention | undefined;
-	}[],
-): readonly Statement[] {
-	const changes: Bound[][] = [];
-	const events: Bound[][] = [];
-	for (const { id, records, keep } of scopes)
-		for (const record of records) {
-			const row = [id, ...formatRecord(record)];
-			if (keep === undefined || keep.changes.count > 0) changes.push(row);
-			if (record.events.length > 0 && (keep === undefined || keep.events.count > 0)) events.push(row);
-		}
-	return [...language.insert(insertions.changes, changes), ...language.insert(insertions.events, events)];
-}
+	scopes: readonly { readonly row: ScopeRow; readonly records: readonly LogRecord[] }[],
+): readonly Statement[] =>
+	logs.flatMap((of) =>
+		language.insert(
+			insertions[of],
+			scopes.flatMap(({ row, records }) => logRows(of, row, records)),
+		),
+	);
 
 /** Statements that remember writers; a new one is the occasion to forget those whose time is over. */
 export function writeWriters(
@@ -123,7 +112,17 @@ export const writeScopes = (language: Language, rows: readonly ScopeRow[]): read
 
 const newScopes: Insertion = {
 	table: "scopes",
-	columns: ["scope", "head", "events_head", "floor", "time", "changes_count", "events_count"],
+	columns: [
+		"scope",
+		"head",
+		"events_head",
+		"floor",
+		"time",
+		"changes_total",
+		"changes_cut",
+		"events_total",
+		"events_cut",
+	],
 	conflict: { keys: ["scope"], updated: [] },
 	returning: '"scope"',
 };
@@ -132,5 +131,5 @@ const newScopes: Insertion = {
 export const addScopes = (language: Language, scopes: readonly string[]): readonly Statement[] =>
 	language.insert(
 		newScopes,
-		[...scopes].sort().map((scope) => [scope, 0, 0, 0, 0, 0, 0]),
+		[...scopes].sort().map((scope) => [scope, 0, 0, 0, 0, 0, 0, 0, 0]),
 	);
