@@ -73,6 +73,8 @@ export type Hint = (scopes: readonly string[]) => readonly Statement[];
 export interface Learned {
 	readonly scopes: KnownScopes;
 	readonly clock: StoreClock;
+	/** What the last guess was made of: V8 forgets a shape with the last object that has it, and all that it compiled for that. */
+	lasting?: unknown;
 }
 
 /** A batch that was applied to a scope. */

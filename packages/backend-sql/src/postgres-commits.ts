@@ -311,6 +311,7 @@ export function* commitGuesses(
 		return basis && guess(batch, basis, clock + clockOffset);
 	});
 	const made = guesses.filter((one) => one !== undefined);
+	learned.lasting = made[0] ?? learned.lasting;
 	const changed = made.filter(({ records }) => records.length > 0);
 	const hints =
 		hint === undefined || changed.length === 0 ? [] : hint(changed.map(({ batch }) => batch.scope));
