@@ -22,6 +22,7 @@ import {
 } from "./commit.js";
 import type { Insertion, Language } from "./engine.js";
 import type { KnownHeads, NamedHeads, Way } from "./known-heads.js";
+import type { KnownScope } from "./known-scopes.js";
 import { type Difference, LoadedScope } from "./loaded-scope.js";
 import { formatMoved, isKeyed, isPlain, lasts, movedColumns, rests } from "./plain-batch.js";
 import { typeOf } from "./postgres-engine.js";
@@ -45,6 +46,7 @@ const noTallies: ReadonlyMap<string, Tally> = new Map();
 /** A batch that was judged by a guess. */
 interface Guess extends Applied {
 	readonly version: string;
+	readonly isNewWriter: boolean;
 	/** The row as the statement leaves it. */
 	readonly after: ScopeRow;
 	readonly difference: Difference;
@@ -63,18 +65,22 @@ const isTimeless = (mutation: Mutation): boolean =>
 const isShort = ({ commits }: Batch): boolean =>
 	commits.reduce((keys, commit) => keys + commit.do.length + (commit.if?.length ?? 0), 0) <= mostLookedUp;
 
+/** Whether a batch follows its writer's last one, which was also the scope's: so it is neither that one sent again, nor from before it. */
+const isNext = ({ last }: KnownScope, { writer, sequence }: Batch): boolean =>
+	last?.writer === writer && last.sequence < sequence;
+
 /** The way that is likely to do for a batch. */
 export function wayOf({ scopes, clock }: Learned, heads: KnownHeads, batch: Batch): Way {
-	const { scope, writer, sequence, commits } = batch;
+	const { scope, commits } = batch;
 	if (commits.length === 0 || !commits.every((commit) => isKeyed(commit) && commit.do.every(isTimeless)))
 		return "lock";
 	if (heads.wayOf(scope) === "lock") return "lock";
 	const otherwise = isShort(batch) ? "look" : "lock";
-	const { row, version, last } = scopes.get(scope) ?? {};
-	if (row === undefined || version === undefined) return otherwise;
+	const known = scopes.get(scope);
+	if (known?.version === undefined) return otherwise;
+	const { row } = known;
 	if (!isPlain(row, batch, clock.now() ?? row.time)) return "lock";
-	const isNext = last?.writer === writer && last.memory.sequence < sequence;
-	return isNext && heads.named(batch, row.head) !== undefined ? "guess" : otherwise;
+	return isNext(known, batch) && heads.named(batch, row.head) !== undefined ? "guess" : otherwise;
 }
 
 /** What a batch is judged by. */
@@ -82,16 +88,19 @@ interface Basis extends NamedHeads {
 	readonly row: ScopeRow;
 	readonly version: string;
 	readonly memory: WriterMemory | undefined;
+	/** Whether the scope remembers nothing of the batch's writer. */
+	readonly isNewWriter: boolean;
 	/** Whether entries have their values, where they may be looked at. */
 	readonly isWhole: boolean;
 }
 
 /** What the last commit left. */
 function recall({ scopes }: Learned, heads: KnownHeads, batch: Batch): Basis | undefined {
-	const { row, version, last } = scopes.get(batch.scope) ?? {};
-	if (row === undefined || version === undefined || last?.writer !== batch.writer) return undefined;
+	const known = scopes.get(batch.scope);
+	if (known?.version === undefined || !isNext(known, batch)) return undefined;
+	const { row, version, last } = known;
 	const named = heads.named(batch, row.head);
-	return named && { row, version, memory: last.memory, isWhole: false, ...named };
+	return named && { row, version, memory: last?.memory, isNewWriter: false, isWhole: false, ...named };
 }
 
 /** What a look found. */
@@ -99,6 +108,7 @@ const basisOf = ({ row, version, memory, entries }: Seen): Basis => ({
 	row,
 	version,
 	memory,
+	isNewWriter: memory === undefined,
 	isWhole: true,
 	entries: [...entries.values()].filter((entry) => entry !== null),
 	fresh: [],
@@ -106,7 +116,7 @@ const basisOf = ({ row, version, memory, entries }: Seen): Basis => ({
 
 /** What a batch does to a scope that is as it had been left, or seen. */
 function guess(batch: Batch, basis: Basis, clock: number): Guess | undefined {
-	const { row, version, memory, isWhole, entries, fresh } = basis;
+	const { row, version, memory, isNewWriter, isWhole, entries, fresh } = basis;
 	const now = Math.max(clock, row.time);
 	if (!isPlain(row, batch, now) || judgeWriter(memory, batch, now) !== undefined) return undefined;
 	const state = new LoadedScope(row, { named: entries, tallies: noTallies });
@@ -127,7 +137,7 @@ function guess(batch: Batch, basis: Basis, clock: number): Guess | undefined {
 		after = withSize(after, of, left);
 	}
 	if (!rests(row, after)) return undefined;
-	return { ...applied, version, after, difference: state.difference(), fresh, gone };
+	return { ...applied, version, isNewWriter, after, difference: state.difference(), fresh, gone };
 }
 
 /** One thing that the statement does beside, for the scopes that were locked. */
@@ -213,8 +223,8 @@ const forgetting: Part = {
 	name: "forgotten",
 	columns: ["scope_id", "now"],
 	types: ["bigint", "double precision"],
-	add({ memory, now }, to) {
-		if (memory === undefined) to([now]);
+	add({ isNewWriter, now }, to) {
+		if (isNewWriter) to([now]);
 	},
 	text: (_, from) => `delete from {writers} w using ${from}
 		where w."scope_id" = u."scope_id" and w."until" < u."now" and ${isLocked}`,
