@@ -12,7 +12,7 @@ import {
 import { clearScopes } from "./clearing.js";
 import type { Language } from "./engine.js";
 import type { KnownHeads } from "./known-heads.js";
-import type { KnownScope, KnownScopes } from "./known-scopes.js";
+import { type KnownScope, type KnownScopes, memoryOf } from "./known-scopes.js";
 import { type Found, load, namedEntries, selectNamed, selectNamedOf } from "./load.js";
 import { type LoadedScope, namedKeys } from "./loaded-scope.js";
 import { cutOf, cutText, isLong, isOld, type LogSize, logs, trim } from "./retention.js";
@@ -73,6 +73,8 @@ export type Hint = (scopes: readonly string[]) => readonly Statement[];
 export interface Learned {
 	readonly scopes: KnownScopes;
 	readonly clock: StoreClock;
+	/** What the last guess was made of: V8 forgets a shape with the last object that has it, and all that it compiled for that. */
+	lasting?: unknown;
 }
 
 /** A batch that was applied to a scope. */
@@ -139,7 +141,7 @@ export function* commitPack(
 	);
 	const writers = selectWriters(
 		language,
-		batches.filter(({ scope, writer }) => known?.get(scope)?.last?.writer !== writer),
+		batches.filter(({ scope, writer }) => memoryOf(known?.get(scope), writer) === undefined),
 	);
 	const covered = new Set(heads === undefined ? [] : batches.filter((batch) => heads.covers(batch)));
 	const named = selectNamed(
@@ -189,7 +191,8 @@ export function* commitPack(
 		const row = before?.row ?? (raw && parseScopeRow(raw));
 		if (row === undefined) continue;
 		const now = Math.max((raw === undefined ? clock : toNumber(raw.now)) + clockOffset, row.time);
-		if (before?.last?.writer === batch.writer) remembered.set(batch.scope, before.last.memory);
+		const memory = memoryOf(before, batch.writer);
+		if (memory !== undefined) remembered.set(batch.scope, memory);
 		const answer = judgeWriter(remembered.get(batch.scope), batch, now);
 		if (answer !== undefined) judged.set(batch, answer);
 		else found.push({ row, batch, now, named: entries.get(batch.scope) ?? [] });
@@ -319,9 +322,12 @@ export function knownScope(
 ): KnownScope {
 	const [first] = commits;
 	// Who only sweeps is not remembered.
-	if (first === undefined) return before === undefined ? { row } : { row, last: { writer, memory: before } };
-	const memory = { sequence, id: first.id, until, answer };
-	return isSmall(answer) ? { row, last: { writer, memory } } : { row };
+	if (first === undefined)
+		return before === undefined
+			? { row }
+			: { row, last: { writer, sequence: before.sequence, memory: before } };
+	if (!isSmall(answer)) return { row, last: { writer, sequence } };
+	return { row, last: { writer, sequence, memory: { sequence, id: first.id, until, answer } } };
 }
 
 /** Whether an answer may be kept in memory: refusals carry whole entries. */

@@ -1,6 +1,11 @@
-import { expect, test } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { add, Client } from "@holdfast/core/testing";
+import { expect, onTestFinished, test } from "vitest";
 import { type KnownScope, KnownScopes } from "./known-scopes.js";
 import { parseScopeRow } from "./scope-row.js";
+import { sql } from "./sql.js";
 
 const left = (scope: string, seal: string | null = null): KnownScope => ({
 	row: parseScopeRow({ id: 1, scope, head: 1, events_head: 0, floor: 0, time: 0, keep_changes: null, seal }),
@@ -29,4 +34,22 @@ test("of many scopes those that were written last are known, and of sealed ones 
 	expect([known.get("0"), known.get("1"), known.get("1000")]).toEqual([left("0"), undefined, left("1000")]);
 	known.keep(left("0", '"moved"'));
 	expect(known.get("0")).toBeUndefined();
+});
+
+test("a batch whose answer is too large to be known is answered as before where it is sent again", async () => {
+	const folder = mkdtempSync(join(tmpdir(), "holdfast-sqlite-"));
+	const backend = sql(`sqlite:${join(folder, "state.db")}`);
+	onTestFinished(async () => {
+		await backend.close();
+		rmSync(folder, { recursive: true, force: true });
+	});
+	const client = new Client(backend);
+	const drafts = Array.from({ length: 100 }, (_, i) => [add(`sum/${i}`, 1)]);
+	for (let i = 1; i <= 3; i++) {
+		const batch = await client.batch(drafts);
+		const answer = await client.deliver(batch);
+		expect(answer.outcomes.every((outcome) => outcome.ok && outcome.numbers[0] === i)).toBe(true);
+		expect(await client.deliver(batch)).toEqual(answer);
+	}
+	expect((await client.log()).records).toHaveLength(300);
 });

@@ -6,11 +6,15 @@ import type { ScopeRow } from "./scope-row.js";
 /** A scope as its last transaction left it. */
 export interface KnownScope {
 	readonly row: ScopeRow;
-	/** Who wrote last, and what is remembered of it; absent: it has to be looked up. */
-	readonly last?: { readonly writer: string; readonly memory: WriterMemory };
+	/** Who wrote last, and what is remembered of it; absent: it has to be looked up, the memory too where its answer is large. */
+	readonly last?: { readonly writer: string; readonly sequence: number; readonly memory?: WriterMemory };
 	/** The version of its row, where the database has such: as long as the row has it, all that is known holds. */
 	readonly version?: string;
 }
+
+/** What is remembered of a writer, as far as it is known: it has to be looked up otherwise. */
+export const memoryOf = (known: KnownScope | undefined, writer: string): WriterMemory | undefined =>
+	known?.last?.writer === writer ? known.last.memory : undefined;
 
 /** The scopes that one connection, or one backend, knows. */
 export class KnownScopes {

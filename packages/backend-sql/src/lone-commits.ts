@@ -15,7 +15,7 @@ import { knownScope, type Packed, rowAfter, sizeOf, withSize } from "./commit.js
 import type { EmbeddedDatabase, EmbeddedStatement } from "./embedded-store.js";
 import type { Insertion, Language } from "./engine.js";
 import { KnownHeads } from "./known-heads.js";
-import type { KnownScope, KnownScopes } from "./known-scopes.js";
+import { type KnownScope, type KnownScopes, memoryOf } from "./known-scopes.js";
 import { headOf, wholeOf } from "./load.js";
 import { type Difference, LoadedScope, namedKeys } from "./loaded-scope.js";
 import { logRows } from "./log-rows.js";
@@ -176,9 +176,10 @@ export class LoneCommits {
 		return row && { row: parseScopeRow(row) };
 	}
 
-	#remembered({ row, last }: KnownScope, writer: string): WriterMemory | undefined {
-		if (last?.writer === writer) return last.memory;
-		const [found] = this.#statements.writer.all([row.id, writer]) as readonly Row[];
+	#remembered(known: KnownScope, writer: string): WriterMemory | undefined {
+		const memory = memoryOf(known, writer);
+		if (memory !== undefined) return memory;
+		const [found] = this.#statements.writer.all([known.row.id, writer]) as readonly Row[];
 		return found && parseWriter(found);
 	}
 

@@ -1,6 +1,6 @@
 /** Commits that are guesses: one statement where the guess is right, and never another result where it is wrong. */
 import { createStateManager, type Scope, type StateManager } from "@holdfast/core";
-import { Client, put } from "@holdfast/core/testing";
+import { add, Client, put } from "@holdfast/core/testing";
 import { hasPostgres, PostgresServer } from "@holdfast/test-servers/postgres-server";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
@@ -238,6 +238,29 @@ describe.skipIf(!hasPostgres())("a commit to a scope of Postgres", () => {
 		for (let i = 0; i < 3; i++) await all(i);
 		await takes(1, () => all(3));
 		expect(await Promise.all(rooms.map((room) => room.get("seen")))).toEqual(rooms.map(() => 3));
+	});
+
+	test("of hundreds at once to one scope, in one statement, is answered as before where it is sent again", async () => {
+		const id = newId();
+		const room = open().scope("room", id);
+		const all = (n: number) => Promise.all(Array.from({ length: 500 }, (_, i) => room.set(`key/${i}`, n)));
+		for (let i = 0; i < 3; i++) await all(i);
+		await takes(1, () => all(3));
+		const { changes } = await expectWhole("room", id);
+		const backend = sql(server.url);
+		onTestFinished(() => backend.close());
+		const client = new Client(backend, `default/room/${id}`);
+		const drafts = Array.from({ length: 500 }, (_, i) => [add(`sum/${i}`, 1)]);
+		for (let i = 1; i <= 3; i++) {
+			const batch = await client.batch(drafts);
+			const answer = await client.deliver(batch);
+			expect(answer.outcomes.every((outcome) => outcome.ok && outcome.numbers[0] === i)).toBe(true);
+			expect(await client.deliver(batch)).toEqual(answer);
+			expect(await client.send({ ...batch, commits: batch.commits.slice(1) })).toMatchObject({
+				failed: "conflict",
+			});
+		}
+		expect((await expectWhole("room", id)).changes).toBe(changes + 1500);
 	});
 
 	test("that somebody else changed meanwhile goes on from there", async () => {

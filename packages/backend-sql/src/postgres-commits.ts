@@ -22,6 +22,7 @@ import {
 } from "./commit.js";
 import type { Insertion, Language } from "./engine.js";
 import type { KnownHeads, NamedHeads, Way } from "./known-heads.js";
+import type { KnownScope } from "./known-scopes.js";
 import { type Difference, LoadedScope } from "./loaded-scope.js";
 import { logRows } from "./log-rows.js";
 import { formatMoved, isKeyed, isPlain, lasts, movedColumns, rests } from "./plain-batch.js";
@@ -46,6 +47,7 @@ const noTallies: ReadonlyMap<string, Tally> = new Map();
 /** A batch that was judged by a guess. */
 interface Guess extends Applied {
 	readonly version: string;
+	readonly isNewWriter: boolean;
 	/** The row as the statement leaves it. */
 	readonly after: ScopeRow;
 	readonly difference: Difference;
@@ -62,18 +64,22 @@ const isTimeless = (mutation: Mutation): boolean =>
 const isShort = ({ commits }: Batch): boolean =>
 	commits.reduce((keys, commit) => keys + commit.do.length + (commit.if?.length ?? 0), 0) <= mostLookedUp;
 
+/** Whether a batch follows its writer's last one, which was also the scope's: so it is neither that one sent again, nor from before it. */
+const isNext = ({ last }: KnownScope, { writer, sequence }: Batch): boolean =>
+	last?.writer === writer && last.sequence < sequence;
+
 /** The way that is likely to do for a batch. */
 export function wayOf({ scopes, clock }: Learned, heads: KnownHeads, batch: Batch): Way {
-	const { scope, writer, sequence, commits } = batch;
+	const { scope, commits } = batch;
 	if (commits.length === 0 || !commits.every((commit) => isKeyed(commit) && commit.do.every(isTimeless)))
 		return "lock";
 	if (heads.wayOf(scope) === "lock") return "lock";
 	const otherwise = isShort(batch) ? "look" : "lock";
-	const { row, version, last } = scopes.get(scope) ?? {};
-	if (row === undefined || version === undefined) return otherwise;
+	const known = scopes.get(scope);
+	if (known?.version === undefined) return otherwise;
+	const { row } = known;
 	if (!isPlain(row, batch, clock.now() ?? row.time)) return "lock";
-	const isNext = last?.writer === writer && last.memory.sequence < sequence;
-	return isNext && heads.named(batch, row.head) !== undefined ? "guess" : otherwise;
+	return isNext(known, batch) && heads.named(batch, row.head) !== undefined ? "guess" : otherwise;
 }
 
 /** What a batch is judged by. */
@@ -81,16 +87,19 @@ interface Basis extends NamedHeads {
 	readonly row: ScopeRow;
 	readonly version: string;
 	readonly memory: WriterMemory | undefined;
+	/** Whether the scope remembers nothing of the batch's writer. */
+	readonly isNewWriter: boolean;
 	/** Whether entries have their values, where they may be looked at. */
 	readonly isWhole: boolean;
 }
 
 /** What the last commit left. */
 function recall({ scopes }: Learned, heads: KnownHeads, batch: Batch): Basis | undefined {
-	const { row, version, last } = scopes.get(batch.scope) ?? {};
-	if (row === undefined || version === undefined || last?.writer !== batch.writer) return undefined;
+	const known = scopes.get(batch.scope);
+	if (known?.version === undefined || !isNext(known, batch)) return undefined;
+	const { row, version, last } = known;
 	const named = heads.named(batch, row.head);
-	return named && { row, version, memory: last.memory, isWhole: false, ...named };
+	return named && { row, version, memory: last?.memory, isNewWriter: false, isWhole: false, ...named };
 }
 
 /** What a look found. */
@@ -98,6 +107,7 @@ const basisOf = ({ row, version, memory, entries }: Seen): Basis => ({
 	row,
 	version,
 	memory,
+	isNewWriter: memory === undefined,
 	isWhole: true,
 	entries: [...entries.values()].filter((entry) => entry !== null),
 	fresh: [],
@@ -105,7 +115,7 @@ const basisOf = ({ row, version, memory, entries }: Seen): Basis => ({
 
 /** What a batch does to a scope that is as it had been left, or seen. */
 function guess(batch: Batch, basis: Basis, clock: number): Guess | undefined {
-	const { row, version, memory, isWhole, entries, fresh } = basis;
+	const { row, version, memory, isNewWriter, isWhole, entries, fresh } = basis;
 	const now = Math.max(clock, row.time);
 	if (!isPlain(row, batch, now) || judgeWriter(memory, batch, now) !== undefined) return undefined;
 	const state = new LoadedScope(row, { named: entries, tallies: noTallies });
@@ -120,7 +130,7 @@ function guess(batch: Batch, basis: Basis, clock: number): Guess | undefined {
 		if (isOver(size, batch.keep[of])) after = withSize(after, of, cutOf(size, batch.keep[of]));
 	}
 	if (!rests(row, after)) return undefined;
-	return { ...applied, version, after, difference: state.difference(), fresh };
+	return { ...applied, version, isNewWriter, after, difference: state.difference(), fresh };
 }
 
 /** One thing that the statement does beside, for the scopes that were locked. */
@@ -209,8 +219,8 @@ const forgetting: Part = {
 	name: "forgotten",
 	columns: ["scope_id", "now"],
 	types: ["bigint", "double precision"],
-	add({ memory, now }, to) {
-		if (memory === undefined) to([now]);
+	add({ isNewWriter, now }, to) {
+		if (isNewWriter) to([now]);
 	},
 	text: (_, from) => `delete from {writers} w using ${from}
 		where w."scope_id" = u."scope_id" and w."until" < u."now" and ${isLocked}`,
@@ -306,6 +316,7 @@ export function* commitGuesses(
 		return basis && guess(batch, basis, clock + clockOffset);
 	});
 	const made = guesses.filter((one) => one !== undefined);
+	learned.lasting = made[0] ?? learned.lasting;
 	const changed = made.filter(({ records }) => records.length > 0);
 	const hints =
 		hint === undefined || changed.length === 0 ? [] : hint(changed.map(({ batch }) => batch.scope));

@@ -75,6 +75,8 @@ export const plainQueryOf = (Base: typeof Query) => {
 		// The driver notes by these what a connection has prepared.
 		readonly text: string;
 		readonly name: string | undefined;
+		/** The last row as it came, kept for its shape as the store keeps the query. */
+		row: { readonly fields: readonly (string | null)[] } | undefined;
 		readonly #bytes: Buffer;
 		readonly #columns: readonly string[];
 		readonly #done: Done;
@@ -100,7 +102,9 @@ export const plainQueryOf = (Base: typeof Query) => {
 			if (stream.writable) stream.write(this.#bytes);
 		}
 
-		handleDataRow({ fields }: { readonly fields: readonly (string | null)[] }): void {
+		handleDataRow(message: { readonly fields: readonly (string | null)[] }): void {
+			this.row = message;
+			const { fields } = message;
 			const row: Record<string, unknown> = {};
 			for (const [i, column] of this.#columns.entries()) row[column] = fields[i];
 			this.#rows.push(row);

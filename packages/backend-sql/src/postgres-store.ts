@@ -28,6 +28,11 @@ export class PostgresStore implements Store {
 	readonly #names = new Map<string, string>();
 	readonly #PlainQuery: PlainQuery;
 	#prepares: boolean;
+	/**
+	 * What was committed last: V8 forgets a shape with the last object that has it, and all that it compiled for that. Not what was read, which may be
+	 * large.
+	 */
+	readonly #lasting: unknown[] = [];
 
 	/**
 	 * @param DriverQuery - The driver's class of queries.
@@ -132,7 +137,9 @@ export class PostgresStore implements Store {
 		return new Promise((resolve, reject) => {
 			const done = (error: unknown, answer?: Answered): void =>
 				answer === undefined ? reject(error) : resolve(answer);
-			client.query(new this.#PlainQuery(this.#nameOf(statement), statement, columns, done));
+			const query = new this.#PlainQuery(this.#nameOf(statement), statement, columns, done);
+			if (statement.commits) this.#lasting.splice(0, 2, query, statement);
+			client.query(query);
 		});
 	}
 

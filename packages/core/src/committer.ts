@@ -120,6 +120,8 @@ export class Committer {
 	#sequence = 0;
 	#commits = 0;
 	#idle: (() => void) | undefined;
+	/** What was sent last: V8 forgets a shape with the last object that has it, and all that it compiled for that. */
+	readonly #lasting: unknown[] = [];
 
 	constructor(store: Store, reader: Reader, queueLimit: number) {
 		this.#store = store;
@@ -426,6 +428,7 @@ export class Committer {
 
 	#end(lane: Lane, flight: Flight): void {
 		flight.ended = true;
+		this.#lasting[0] = flight;
 		flight.retry?.();
 		if (lane.flight === flight) lane.flight = undefined;
 		if (lane.queue.length > 0) this.#schedule(lane);
@@ -435,8 +438,6 @@ export class Committer {
 	#rest(lane: Lane): void {
 		if (!lane.idle) return;
 		this.#busy.delete(lane);
-		if (this.#busy.size > 0) return;
-		this.#idle?.();
-		this.#idle = undefined;
+		if (this.#busy.size === 0) this.#idle?.();
 	}
 }
