@@ -1,5 +1,6 @@
 /** Pools that are given, and the views of the documentation. */
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createStateManager, type StateManager } from "@holdfast/core";
 import { hasMysql, MysqlServer, mysqlName } from "@holdfast/test-servers/mysql-server";
@@ -8,14 +9,16 @@ import { CompiledQuery, Kysely, MysqlDialect, PostgresDialect } from "kysely";
 import mysql from "mysql2";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { openSqlite } from "./drivers.js";
 import { sql } from "./sql.js";
 
-/** The statement of the documentation that makes a view in this database. */
-function viewOf(database: string): string {
+/** The statements of the documentation for this database: what makes a view, and what reads a log. */
+function statementsOf(database: string): readonly string[] {
 	const page = readFileSync(join(import.meta.dirname, "../../../docs/sql.md"), "utf8");
-	const [, block = ""] = /```sql\n(-- Postgres.*?)```/s.exec(page) ?? [];
-	const [, statement] = new RegExp(`^-- ${database}.*?\\n(.*?);`, "ms").exec(block) ?? [];
-	return statement as string;
+	return [...page.matchAll(/```sql\n(.*?)```/gs)].flatMap(([, block = ""]) => {
+		const [, statement] = new RegExp(`^-- ${database}.*?\\n(.*?);`, "ms").exec(block) ?? [];
+		return statement ?? [];
+	});
 }
 
 async function fill(url: string): Promise<void> {
@@ -31,6 +34,25 @@ const priced = [
 	{ symbol: "AAPL", scope: "default/shared", shares: 10, price: 187.5 },
 	{ symbol: "MSFT", scope: "default/user/ada", shares: 3, price: 402.25 },
 ];
+
+const newest = [
+	{ key: "log/a", type: "set", value: '{"n":2}' },
+	{ key: "log/b", type: "delete", value: null },
+	{ key: "positions/MSFT", type: "set", value: '{"shares":3,"price":402.25}' },
+];
+
+/** What the newest changes are of, some of them made at once. */
+async function logged(manager: StateManager): Promise<void> {
+	const ada = manager.user("ada");
+	await Promise.all([
+		ada.set("log/a", { n: 1 }),
+		ada.set("log/b", true),
+		ada.set("positions/MSFT", { shares: 3, price: 402.25 }),
+	]);
+	await ada.set("log/a", { n: 2 });
+	await ada.delete("log/b");
+	await manager.close();
+}
 
 const asNumbers = (rows: readonly object[]) =>
 	rows.map((row) => ({
@@ -51,8 +73,15 @@ describe.skipIf(!hasPostgres())("Postgres", () => {
 
 	test("the view of the documentation shows prices", async () => {
 		await fill(server.url);
-		await server.admin.query(viewOf("Postgres"));
+		await server.admin.query(statementsOf("Postgres")[0] as string);
 		expect(asNumbers((await server.admin.query(prices)).rows)).toEqual(priced);
+	});
+
+	test("the query of the documentation reads a log", async () => {
+		const manager = createStateManager({ backend: sql(server.url), timeout: "1m" });
+		await logged(manager);
+		const { rows } = await server.admin.query(statementsOf("Postgres")[1] as string);
+		expect(rows).toMatchObject(newest);
 	});
 
 	test("a Kysely that is given is shared, and stays open", async () => {
@@ -122,7 +151,7 @@ describe.skipIf(!hasMysql())(mysqlName(), () => {
 
 	test("the view of the documentation shows prices", async () => {
 		await fill(server.url);
-		await server.admin.query(viewOf("MariaDB, MySQL"));
+		await server.admin.query(statementsOf("MariaDB, MySQL")[0] as string);
 		const [rows] = await server.admin.query(prices);
 		expect(asNumbers(rows as object[])).toEqual(priced);
 	});
@@ -137,4 +166,14 @@ describe.skipIf(!hasMysql())(mysqlName(), () => {
 		await manager.close();
 		expect((await db.executeQuery(CompiledQuery.raw("select 1 as one"))).rows).toEqual([{ one: 1 }]);
 	});
+});
+
+test("the query of the documentation reads a log of SQLite", async () => {
+	const folder = mkdtempSync(join(tmpdir(), "holdfast-sqlite-"));
+	onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+	const file = join(folder, "state.db");
+	await logged(createStateManager({ backend: sql(`sqlite:${file}`), timeout: "1m" }));
+	const database = await openSqlite(file, undefined);
+	onTestFinished(() => database.close());
+	expect(database.prepare(statementsOf("SQLite")[0] as string).all([])).toMatchObject(newest);
 });

@@ -230,8 +230,8 @@ export class LoneCommits {
 		const before = sizeOf(row, of);
 		const left = cutOf(before, keep);
 		// SQLite deletes while it looks where that takes no other select, at half the cost.
-		const [last] = lastRow[of].all([row.id, left.cut - before.cut, left.cut]) as Row[];
-		if (last?.revision !== null) cutTo[of].run([row.id, toNumber(last?.revision)]);
+		const last = lastRow[of].all([row.id, left.cut - before.cut, left.cut])[0] as Row;
+		if (last.revision !== null) cutTo[of].run([row.id, toNumber(last.revision)]);
 		return withSize(row, of, left);
 	}
 

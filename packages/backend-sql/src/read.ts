@@ -183,9 +183,9 @@ export function* readLog(
 	const range = newest ? '"revision" > ? and "revision" < ?' : '"revision" > ?';
 	const order = newest ? '"revision" desc' : '"revision"';
 	for (let read = 0; ; ) {
-		// As many rows as these records take, if all rows have as many.
-		const rowsOf = Math.ceil(((limit + 1) * read) / Math.max(1, records.length));
-		const count = rowsFor(records.length === 0 ? limit + 1 : rowsOf, read, room, bytes);
+		// As many rows as so many records take, if all rows hold as many as those that were read.
+		const wanted = read === 0 ? limit + 1 : Math.ceil(((limit + 1) * read) / records.length);
+		const count = rowsFor(wanted, read, room, bytes);
 		const rows = yield* ask({
 			...language.say(
 				`select ${scopePart}, s."keep_${of}_age" as "keep_age", ${logPart}, {now} as "now"

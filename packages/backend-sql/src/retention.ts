@@ -37,8 +37,8 @@ export const isLong = (size: LogSize, keep: LogRetention, now: number): boolean 
 	isOver(size, keep) || isOld(size, keep, now);
 
 /**
- * The last row of a log that holds no record beyond a `total`, among its first `rows`: of the rows that are there, each has a record more than those
- * before it that were cut.
+ * The last of a log's first so many `rows` that holds no record beyond a `total`. As many rows are enough as records are cut: those that were cut
+ * before are gone.
  */
 export const lastRow = (table: "changes" | "events", scope = "?", rows = "?", total = "?"): string =>
 	`select max(o."revision") as "revision" from (
