@@ -154,13 +154,30 @@ const there = (one: boolean): string => `there as materialized (
 	) e on true
 ), `;
 
+const writerColumns = insertions.writers.columns.slice(1);
+
+/** Of each scope one row: how it was left, what of its row moves, and what it is to remember of the batch's writer. */
 const guessed: Rows = {
-	columns: ["id", "left", "version", "clock", "until", ...movedColumns],
+	columns: ["id", "left", "version", "clock", "latest", ...movedColumns, ...writerColumns],
 	types: [
 		...(["bigint", "bigint", "text", "double precision", "double precision"] as const),
 		...movedColumns.map((column) => typeOf("scopes", column)),
+		...writerColumns.map((column) => typeOf("writers", column)),
 	],
 };
+
+const formatGuess = ({ row, version, now, batch, after, answer }: Guess, clockOffset: number): Bound[] => [
+	row.head,
+	version,
+	now - clockOffset,
+	batch.until - clockOffset,
+	...formatMoved(after),
+	batch.writer,
+	batch.sequence,
+	batch.commits[0]?.id ?? "",
+	formatAnswer(answer),
+	batch.until,
+];
 
 const sets = movedColumns.map((column) => `"${column}" = k."${column}"`).join(", ");
 
@@ -172,7 +189,7 @@ const lock = (one: boolean, isFresh: boolean): string => `k as materialized (
 	select g.*, s."at" from ${rowsAs("g", guessed, one)} join lateral (
 		select s.ctid as "at" from {scopes} s
 		where s."id" = g."id" and s."head" = g."left" and s.{version} = g."version"
-		and {now} - g."clock" between 0 and ${mostBehind} and {now} <= g."until" for update skip locked
+		and {now} - g."clock" between 0 and ${mostBehind} and {now} <= g."latest" for update skip locked
 	) s on true ${isFresh ? `where not ${isAmong('g."id"', "there")}` : ""}
 )`;
 
@@ -240,21 +257,22 @@ const parts: readonly Part[] = [
 	insertion(insertions.events, ({ after, records }, to) => {
 		for (const [, ...row] of logRows("events", after, records)) to(row);
 	}),
-	insertion(insertions.writers, ({ batch, answer }, to) =>
-		to([batch.writer, batch.sequence, batch.commits[0]?.id ?? "", formatAnswer(answer), batch.until]),
-	),
 ];
+
+/** Remembers the writers of what was locked. */
+const remember = ({ engine }: Language): string => {
+	const { columns, conflict } = insertions.writers;
+	return `insert into {writers} (${list(columns)}) select k."id", ${list(writerColumns)} from k
+		${engine.onConflict(conflict.keys, conflict.updated)}`;
+};
 
 /** The statement that writes what was guessed, all of a scope or nothing; it answers the scopes that it wrote. */
 function writeGuesses(language: Language, guesses: readonly Guess[], clockOffset: number): Statement {
 	const scopes = new Columns(guessed);
 	const absent = new Columns(fresh);
-	for (const { row, version, now, batch, after, fresh } of guesses) {
-		scopes.add(row.id, [
-			...[row.head, version, now - clockOffset, batch.until - clockOffset],
-			...formatMoved(after),
-		]);
-		for (const key of fresh) absent.add(row.id, [key]);
+	for (const guess of guesses) {
+		scopes.add(guess.row.id, formatGuess(guess, clockOffset));
+		for (const key of guess.fresh) absent.add(guess.row.id, [key]);
 	}
 	const isFresh = absent.count > 0;
 	const all = isFresh ? [absent, scopes] : [scopes];
@@ -277,7 +295,7 @@ function writeGuesses(language: Language, guesses: readonly Guess[], clockOffset
 		() => `with ${isFresh ? there(one) : ""}${lock(one, isFresh)},
 			moved as (
 				update {scopes} o set ${sets} from k where o.ctid = k."at" returning o."id", o.{version} as "version"
-			)${done.map((part) => `, ${part.name} as (${part.text(language, rowsAs("u", part, one))})`).join("")}
+			), writers as (${remember(language)})${done.map((part) => `, ${part.name} as (${part.text(language, rowsAs("u", part, one))})`).join("")}
 			select m."id", m."version", {now} as "now" from moved m`,
 	);
 	return { ...statement, columns: ["id", "version", "now"], commits: true };
