@@ -28,26 +28,38 @@ function openStore(count: number) {
 	const rows = <T>(table: string): T[] =>
 		[...room.items].filter(([item]) => item.startsWith(`p ${table} `)).map(([, text]) => JSON.parse(text));
 	const records = (table: "l" | "v"): number => rows<LogRow>(table).reduce((sum, row) => sum + row.count, 0);
+	let writer = crypto.randomUUID();
 	let sequence = 0;
+	let last: Batch | undefined;
+	const send = async (batch: Batch): Promise<BatchAnswer> => {
+		last = batch;
+		const [answer] = await Promise.all(backend.commit([batch]));
+		return answer as BatchAnswer;
+	};
 	const commit = async (...commits: readonly (readonly Mutation[])[]): Promise<BatchAnswer> => {
-		const batch: Batch = {
+		sequence++;
+		return send({
 			scope,
-			writer: "0".repeat(32),
-			sequence: ++sequence,
+			writer,
+			sequence,
 			until: clock.now() + minute,
 			floor: 0,
 			step: 1,
 			commits: commits.map((mutations, i) => ({ id: `${sequence} ${i}`, do: mutations })),
 			keep: { changes: { count, age: 10 * minute }, events: { count: count / 2, age: 20 * minute } },
-		};
-		const [answer] = await Promise.all(backend.commit([batch]));
-		return answer as BatchAnswer;
+		});
 	};
 	return {
 		clock,
 		rows,
 		records,
 		commit,
+		/** Sends the last batch again, as where its answer was lost. */
+		again: () => send(last as Batch),
+		/** From here on it is another manager that writes. */
+		change: () => {
+			writer = crypto.randomUUID();
+		},
 		row: () => rows<ScopeRow>("m")[0],
 		tidy: () => backend.scopes({ prefix: "", after: null, limit: 10, due: true }),
 		drop: () => backend.drop(scope),
@@ -99,6 +111,28 @@ test("what is past its age goes though nobody writes, what waits in the scope's 
 	expect([records("v"), row()?.events.oldest, row()?.tidyAt]).toEqual([0, null, null]);
 });
 
+test("a log begins with what is left of it", async () => {
+	const { clock, commit, row, tidy } = openStore(32);
+	// In one row, which stays as long as any of it is within the count.
+	await commit(...Array.from({ length: 40 }, () => [put("k", long)]));
+	expect(row()?.changes).toMatchObject({ total: 40, first: 8 });
+	clock.jump(9 * minute);
+	await commit([put("k", long.repeat(4)), fact]);
+	clock.jump(2 * minute);
+	await tidy();
+	expect(row()?.changes).toMatchObject({ total: 41, first: 40 });
+	// What is written right now has no row yet, and may stay without one.
+	clock.jump(20 * minute);
+	await commit([put("k", long.repeat(4))]);
+	expect(row()?.changes).toMatchObject({ total: 42, first: 41, oldest: expect.any(Number) });
+	clock.jump(20 * minute);
+	await commit([put("k", "short")]);
+	expect(row()).toMatchObject({
+		changes: { total: 43, first: 42, oldest: expect.any(Number) },
+		events: { total: 1, first: 1, oldest: null },
+	});
+});
+
 test("more rows than one transaction takes go in several", async () => {
 	const { clock, commit, records, row, tidy } = openStore(2000);
 	await commit([put("k", "v")]);
@@ -111,14 +145,24 @@ test("more rows than one transaction takes go in several", async () => {
 	expect([records("v"), row()?.events.oldest]).toEqual([0, null]);
 });
 
-test("a writer is forgotten after its time, with its answer's row", async () => {
-	const { clock, commit, row, rows, tidy } = openStore(1000);
-	await commit(...Array.from({ length: 100 }, (_, i) => [put(`k${i}`, "v")]));
+test("a long answer is given again, of a row of its own, until its writer asks for something else or its time is over", async () => {
+	const { again, change, clock, commit, row, rows, tidy } = openStore(1000);
+	const many = Array.from({ length: 100 }, (_, i) => [put(`k${i}`, "v")]);
+	const answer = await commit(...many);
 	expect([Object.keys(row()?.writers ?? {}).length, rows("w").length]).toEqual([1, 1]);
-	await commit([put("k", "v")]);
+	expect(await again()).toEqual(answer);
+	expect(await commit([put("k", "v")])).toEqual(await again());
 	expect(rows("w"), "another answer, which is short").toEqual([]);
-	await commit(...Array.from({ length: 100 }, (_, i) => [put(`k${i}`, "v")]));
-	expect(rows("w")).toHaveLength(1);
+	await commit(...many);
+	change();
+	await commit([put("k", "v")]);
+	expect([Object.keys(row()?.writers ?? {}).length, rows("w").length]).toEqual([2, 1]);
+	clock.jump(2 * minute);
+	await commit(...many);
+	expect(
+		[Object.keys(row()?.writers ?? {}).length, rows("w").length],
+		"the other one's time is over",
+	).toEqual([1, 1]);
 	clock.jump(11 * minute);
 	await tidy();
 	expect([row()?.writers, rows("w").length, rows("e").length]).toEqual([{}, 0, 101]);
