@@ -133,6 +133,23 @@ test("a log begins with what is left of it", async () => {
 	});
 });
 
+test("what is over its log's count at once leaves no trace but the count", async () => {
+	const { commit, row, rows } = openStore(4);
+	for (const text of ["first", "second"]) await commit([put("k", text)]);
+	const { outcomes } = await commit(
+		...Array.from({ length: 10 }, (_, i) => [put(`k${i}`, "v"), ...(i % 5 === 0 ? [fact] : [])]),
+	);
+	expect(row()).toMatchObject({
+		changes: { total: 12 },
+		tail: { at: 8, count: 4 },
+		// Of what went before this, entries have their rows.
+		trimmed: outcomes[5]?.ok === true && outcomes[5].revision,
+		events: { total: 2 },
+	});
+	const [facts] = rows<LogRow>("v");
+	expect([facts?.count, JSON.parse(facts?.text ?? "").length], "none without a fact").toEqual([2, 2]);
+});
+
 test("more rows than one transaction takes go in several", async () => {
 	const { clock, commit, records, row, tidy } = openStore(2000);
 	await commit([put("k", "v")]);

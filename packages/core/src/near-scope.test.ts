@@ -117,6 +117,14 @@ describe("what is held", () => {
 		expect(look(["a", "b"])).toEqual([10, 12]);
 	});
 
+	test("is nothing once it was cleared", () => {
+		const { near, read, look } = known();
+		near.clear();
+		expect(look([])).toBeUndefined();
+		read([], answerOf(10));
+		expect([look([]), look(["a"])]).toEqual([[], undefined]);
+	});
+
 	test("goes where the pushes up to an answer don't come", () => {
 		const { read, look } = known();
 		for (const at of [0, 250]) {
@@ -142,7 +150,8 @@ describe("what is held", () => {
 	test("is not believed with a touch of this process that an answer may have missed", () => {
 		const { near, read, look } = known();
 		const asked = near.ask();
-		near.committed(near.ask(), batchOf({ op: "touch", key: "a", ttl: 1000 }), 10);
+		const touches = ["a", "unknown", null].map((key): Mutation => ({ op: "touch", key, ttl: 1000 }));
+		near.committed(near.ask(), batchOf(...touches), 10);
 		expect(look(["a"])).toBeUndefined();
 		read(["a"], answerOf(10, [entryOf("a", 10, 1500)]), { asked });
 		expect(look(["a"])).toBeUndefined();
@@ -175,6 +184,7 @@ describe("a gap", () => {
 	test("is closed by a page of the log, for which answers wait", () => {
 		const { near, read, look } = known();
 		near.hear({ type: "wake" });
+		expect(look(["a"])).toBeUndefined();
 		const take = near.page(10);
 		read(["b"], answerOf(12, [entryOf("b", 12)]));
 		take(pageOf(12, [recordOf(12, 10, [entryOf("b", 12)])]));
@@ -201,7 +211,12 @@ describe("a gap", () => {
 
 		const late = known();
 		late.near.page(11)(pageOf(12, [recordOf(12, 11)]));
+		expect(late.look(["a"]), "12 was seen").toBeUndefined();
+		late.near.doubt();
+		late.near.page(11)(pageOf(12, [recordOf(12, 11)]));
 		late.push(recordOf(11, 10), recordOf(12, 11));
+		expect(late.look(["a"])).toBeUndefined();
+		late.read([], answerOf(12));
 		expect(late.look(["a"])).toEqual([10]);
 	});
 });
@@ -223,8 +238,8 @@ describe("a store that went back", () => {
 		push(recordOf(12, 10));
 		read([], answerOf(10), { asked });
 		expect(look(["a"]), "older, as answers may be").toEqual([10]);
-		read([], answerOf(5), { asked });
-		expect(look(["a"])).toBeUndefined();
+		read(["b"], answerOf(5, [entryOf("b", 5)]), { asked });
+		expect([look(["a"]), look(["b"])]).toEqual([undefined, undefined]);
 
 		const listed = known();
 		listed.near.saw(listed.near.ask(), 10);
