@@ -14,7 +14,7 @@ interface Found {
 
 /** A place for rows whose transactions are done at once. */
 export class SessionStore implements RowStore {
-	readonly losesAnswers = false;
+	readonly losesAnswers: boolean = false;
 	readonly mostBehind: number = 0;
 	readonly #items: Items;
 	readonly #prefix: string;

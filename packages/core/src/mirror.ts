@@ -1,6 +1,6 @@
 /** A live, synchronous, in-memory view of a scope, kept current by its log. */
 import type { EntriesOf } from "./scope.js";
-import type { Fields, KeysOf, MembersOf, ValueAt } from "./state.js";
+import type { Fields, KeysOf, MembersOf, ValueFrom } from "./state.js";
 
 /** Options of `mirror`. */
 export interface MirrorOptions<F extends Fields, P extends string> {
@@ -26,7 +26,7 @@ export interface Mirror<F extends Fields, P extends string> {
 	/** Resolves when it shows the store's state of at least this revision: a mirror may trail an answered write. 0 is any state. */
 	at(revision: number, options?: { readonly signal?: AbortSignal }): Promise<void>;
 	/** A value; the key's default, else `undefined`, where it is absent. */
-	get<K extends KeysOf<P>>(key: K): ValueAt<F, K & string> | undefined;
+	get<K extends KeysOf<P>>(key: K): ValueFrom<F, K & string>;
 	/** A value with its revision. */
 	entry<K extends KeysOf<P>>(key: K): EntriesOf<F, P> | undefined;
 	/** The members in key order: the same frozen array until a member's value changes. */

@@ -63,7 +63,7 @@ export class NearScope {
 	 */
 	look(keys: readonly string[], maxAge: number, now: number): ReadAnswer | undefined {
 		const head = this.#cursor;
-		if (this.#doubted || this.#blind || head < 0 || head !== this.#seen) return undefined;
+		if (this.#doubted || this.#blind || head !== this.#seen) return undefined;
 		if (now - this.#confirmed > maxAge) return undefined;
 		if (this.#next !== null && this.#next <= now) return undefined;
 		const entries: (Entry | null)[] = [];

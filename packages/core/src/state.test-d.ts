@@ -135,6 +135,9 @@ for await (const entry of manager.user("ada").list())
 	expectTypeOf(entry).toEqualTypeOf<StateEntry<"theme", "light" | "dark">>();
 
 const live = shared.mirror("positions/*");
+// A mirror answers the default, too.
+expectTypeOf(shared.mirror("counter").get("counter")).toEqualTypeOf<number>();
+expectTypeOf(shared.mirror("title").get("title")).toEqualTypeOf<string | undefined>();
 expectTypeOf(live.get("positions/AAPL")).toEqualTypeOf<Position | undefined>();
 expectTypeOf(live.list()).toEqualTypeOf<
 	readonly { readonly key: `positions/${string}`; readonly value: Position }[]

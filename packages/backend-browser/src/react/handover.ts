@@ -57,8 +57,9 @@ export class GatheredHandover implements Handover {
  * @example
  * ```tsx
  * const handover = createHandover();
- * const html = await renderToString(<HoldfastProvider manager={manager} handover={handover}><App /></HoldfastProvider>);
- * response.end(`<div id="root">${html}</div><script id="state" type="application/json">${handover}</script>`);
+ * const html = await renderToReadableStream(<HoldfastProvider manager={manager} handover={handover}><App /></HoldfastProvider>);
+ * await html.allReady;
+ * response.end(`<div id="root">${await new Response(html).text()}</div><script id="state" type="application/json">${handover}</script>`);
  * ```
  */
 export const createHandover = ({ codec = jsonCodec }: { readonly codec?: Codec } = {}): Handover =>

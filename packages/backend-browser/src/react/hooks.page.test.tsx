@@ -4,6 +4,7 @@ import { hydrateRoot } from "react-dom/client";
 import { renderToReadableStream } from "react-dom/server";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { z } from "zod";
+import { remote } from "../remote.js";
 import { createHandover, createHooks, HoldfastProvider } from "./index.js";
 import { makeElement, render, unmountInTheEnd } from "./render.page.js";
 
@@ -484,6 +485,26 @@ describe("usePending and useConnection", () => {
 		show(page(false));
 		await shows(element, "online current 0");
 		expect(listeners.size).toBe(0);
+	});
+
+	test("render nothing while a component that opens a mirror renders", async () => {
+		const complaints = vi.spyOn(console, "error");
+		onTestFinished(() => complaints.mockRestore());
+		const backend = remote({ url: "/state", fetch: () => new Promise(() => {}) });
+		const manager: Manager = createStateManager({ backend, state });
+		onTestFinished(async () => void (await manager.close({ timeout: 0 })));
+		const Connection = (): ReactNode => (useConnection().stale ? "stale" : "current");
+		const Counter = (): ReactNode => useEntry("shared", "counter", { suspend: false });
+		const page = (reading: boolean): ReactNode => (
+			<HoldfastProvider manager={manager} status={backend.status}>
+				<Connection /> {reading && <Counter />}
+			</HoldfastProvider>
+		);
+		const { element, render: show } = render(page(false));
+		await shows(element, "current ");
+		show(page(true));
+		await shows(element, "stale 0");
+		expect(complaints).not.toHaveBeenCalled();
 	});
 });
 

@@ -134,13 +134,18 @@ function useUpdate(ref: ScopeRef, key: string): Update<unknown, unknown> {
 
 const settled: PendingWrites = Object.freeze({ count: 0, oldest: null });
 
-const never = (): (() => void) => () => {};
+const never = (): void => {};
 
 /** Follows one part of the provider's status; without one, and on a server, nothing is wrong. */
 function useStatus<T>(part: (status: ConnectionStatus) => T, otherwise: T): T {
 	const { status } = useProvided();
+	const subscribe = useCallback(
+		// Later: the status changes where a component opens a mirror while it renders, and must not have another one render meanwhile.
+		(listener: () => void) => status?.subscribe(() => queueMicrotask(listener)) ?? never,
+		[status],
+	);
 	return useSyncExternalStore(
-		status?.subscribe ?? never,
+		subscribe,
 		() => (status === undefined ? otherwise : part(status)),
 		() => otherwise,
 	);

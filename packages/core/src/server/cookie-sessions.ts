@@ -101,7 +101,7 @@ const newId = (): string => crypto.randomUUID().replaceAll("-", "");
  *
  * @example
  * ```ts
- * const sessions = cookieSessions(manager, { secret: process.env.SESSION_SECRET });
+ * const sessions = cookieSessions(manager, { secret: process.env.SESSION_SECRET ?? "" }); // refused where it is short
  * const handler = createStateHandler(manager, {
  *   async authorize(request) {
  *     const session = await sessions.of(request);

@@ -11,6 +11,6 @@ export {
 	type OpenedSession,
 } from "./cookie-sessions.js";
 export * from "./handler.js";
-export { nodeHandler } from "./node-handler.js";
+export { nodeHandler, type WebHandler } from "./node-handler.js";
 export type { Access, Grant, ScopeParts } from "./principal.js";
 export type { OpenSink, SinkEvents, StreamSink } from "./sink.js";

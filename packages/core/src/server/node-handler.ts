@@ -7,17 +7,22 @@ import { NodeSinks } from "./node-sink.js";
 /** What middleware of Express and others leaves on a request. */
 type NodeRequest = IncomingMessage & { readonly originalUrl?: string; readonly body?: unknown };
 
+/** A function of the web's standard, such as `handle` of `cookieSessions`. What it answers is held in memory as a whole. */
+export type WebHandler = (request: Request) => Response | Promise<Response>;
+
 /**
- * Makes a listener for Node's http, https and http2 out of a handler.
+ * Makes a listener for Node's http, https and http2 out of a handler, or out of a function of yours from `Request` to `Response`. What that
+ * throws is answered with status 500, and written to `console.error`.
  *
  * @example
  * ```ts
  * createServer(nodeHandler(handler)).listen(3000);
  * app.use("/state", nodeHandler(handler)); // Express
+ * app.post("/session", nodeHandler(sessions.handle));
  * ```
  */
 export const nodeHandler = (
-	handler: StateHandler,
+	handler: StateHandler | WebHandler,
 ): ((
 	incoming: IncomingMessage | Http2ServerRequest,
 	outgoing: ServerResponse | Http2ServerResponse,
@@ -35,7 +40,7 @@ export const nodeHandler = (
 };
 
 async function answer(
-	handler: StateHandler,
+	handler: StateHandler | WebHandler,
 	incoming: NodeRequest,
 	outgoing: ServerResponse,
 	sinks: NodeSinks,
@@ -44,22 +49,37 @@ async function answer(
 	outgoing.once("close", () => {
 		isGone = true;
 	});
-	const response = await handler.serve(requestOf(incoming), (headers, events) => {
-		const sink = sinks.open(outgoing, headers, events);
-		// While authorize was asked, say: nothing would tell of it any more.
-		if (isGone) queueMicrotask(() => events.closed());
-		return sink;
-	});
+	const request = requestOf(incoming);
+	const response = await ("serve" in handler
+		? handler.serve(request, (headers, events) => {
+				const sink = sinks.open(outgoing, headers, events);
+				// While authorize was asked, say: nothing would tell of it any more.
+				if (isGone) queueMicrotask(() => events.closed());
+				return sink;
+			})
+		: askWeb(handler, request));
 	if (response === undefined) return;
 	const body = new Uint8Array(await response.arrayBuffer());
-	const headers: Record<string, string | number> = { "content-length": body.length };
+	const headers: Record<string, string | number | string[]> = { "content-length": body.length };
 	response.headers.forEach((value, name) => {
 		headers[name] = value;
 	});
+	// The one header that is told several times: a comma may stand within a cookie.
+	const cookies = response.headers.getSetCookie();
+	if (cookies.length > 0) headers["set-cookie"] = cookies;
 	// What was not read of a body that is refused is not waited for; HTTP/2 ends only the stream.
 	if (!incoming.complete && incoming.httpVersionMajor === 1) headers.connection = "close";
 	outgoing.writeHead(response.status, headers);
 	outgoing.end(body);
+}
+
+async function askWeb(handler: WebHandler, request: Request): Promise<Response> {
+	try {
+		return await handler(request);
+	} catch (error) {
+		console.error(error);
+		return new Response(null, { status: 500 });
+	}
 }
 
 function requestOf(incoming: NodeRequest): Request {
