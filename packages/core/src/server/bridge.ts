@@ -4,6 +4,7 @@ import type { Cancel } from "../clock.js";
 import { parseTtl } from "../duration.js";
 import { HoldfastError, isHoldfastError } from "../error.js";
 import { LiveManager, type ManagerParts, managerParts } from "../live-manager.js";
+import { wholeNumber } from "../whole-number.js";
 import { formatEvent } from "../wire/event-stream.js";
 import { encodeError, statusOf } from "../wire/failure.js";
 import {
@@ -55,11 +56,8 @@ const routeOf = (pathname: string): Route | undefined => {
 
 const wantsLines = ({ headers }: Request): boolean => headers.get("accept")?.includes(linesType) === true;
 
-const count = (name: string, given: number | undefined, usual: number): number => {
-	if (given === undefined) return usual;
-	if (Number.isSafeInteger(given) && given > 0) return given;
-	throw new HoldfastError("invalid-argument", `limits.${name} is ${given}: give a whole number above 0`);
-};
+const count = (name: string, given: number | undefined, usual: number): number =>
+	wholeNumber(`limits.${name}`, given ?? usual, 1);
 
 /** A handler at work. */
 export class Bridge {
