@@ -71,7 +71,7 @@ const toClients = (side: Side, clients: number): Promise<Found> =>
 
 const toPage = (side: Side): Promise<readonly number[]> =>
 	withServer(side, async (port, change) => {
-		const browser = await launchChromium({ history: true });
+		const browser = await launchChromium({ whole: true });
 		try {
 			const page = await browser.newPage();
 			await page.goto(`http://127.0.0.1:${port}/`);

@@ -13,7 +13,7 @@ const server = createServer((request, response) => {
 	response.end(isScript ? script : '<!doctype html><script type="module" src="/page.js"></script>');
 });
 await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-const browser = await launchChromium({ history: true });
+const browser = await launchChromium({ whole: true });
 try {
 	const context = await browser.newContext();
 	const open = async () => {

@@ -1,6 +1,6 @@
 import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { hasChromium, keepsHistory } from "../../../scripts/chromium.ts";
+import { hasChromium, hasWholeChromium } from "../../../scripts/chromium.ts";
 import { openTabs, type Tabs } from "./tabs-harness.js";
 
 // In pages: what a test left there for its next step.
@@ -355,11 +355,11 @@ describe.skipIf(!hasChromium)("tabs on IndexedDB", () => {
 	}, 300_000);
 });
 
-describe.skipIf(!keepsHistory)("a page that is kept for the way back", () => {
+describe.skipIf(!hasWholeChromium)("a page that is kept for the way back", () => {
 	let tabs: Tabs;
 
 	beforeAll(async () => {
-		tabs = await openTabs({ history: true });
+		tabs = await openTabs({ whole: true });
 	});
 
 	afterAll(() => tabs?.close());

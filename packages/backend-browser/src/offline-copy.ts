@@ -83,7 +83,10 @@ export class OfflineCopy {
 			// What can't be kept is not known later: nothing is lost by it.
 			for (const scope of changed)
 				await this.#write(scope).catch((error) =>
-					isHoldfastError(error, "too-large") ? this.#drop(scope).catch(() => {}) : undefined,
+					// Too large to be kept, or what is there can't be read.
+					isHoldfastError(error, "too-large") || !isHoldfastError(error)
+						? this.#drop(scope).catch(() => {})
+						: undefined,
 				);
 		});
 		return this.#writing;

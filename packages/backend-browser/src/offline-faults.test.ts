@@ -5,9 +5,12 @@ import {
 	type Failure,
 	formatScopeId,
 	memory,
+	type Scope,
 	type Soon,
+	storedValue,
 } from "@holdfast/core";
 import { describe, expect, test } from "vitest";
+import type { OfflineQueue, RefusedWrite } from "./offline.js";
 import { Bank, codeOf, deferred, eventually, load, sent, tabPage } from "./offline-harness.js";
 
 /** A tab's way to the device's store, which does some things otherwise. */
@@ -24,6 +27,12 @@ const tabOf = (store: Backend, otherwise: Partial<Backend>): Backend => ({
 	close: async () => {},
 	...otherwise,
 });
+
+const keysUnder = async (scope: Scope, pattern: string): Promise<string[]> => {
+	const keys: string[] = [];
+	for await (const { key } of scope.list(pattern)) keys.push(key);
+	return keys;
+};
 
 /** The scope of the device's store that holds what ada's pages have written. */
 const queueOf = (bank: Bank): string =>
@@ -122,6 +131,84 @@ describe("what a queue is given", { timeout: 120_000 }, () => {
 		expect(await second.queue.discard(second.queue.refused[0]?.id as string)).toBe(true);
 		await sent(second);
 		expect(await bank.manager.shared.get("b")).toBe(1);
+	});
+});
+
+describe("a row of the device's store that can't be read", { timeout: 60_000 }, () => {
+	/** Writes text that no codec knows, as another program's, or another version's, may be. */
+	const spoil = async (device: Backend, scope: string, key: string): Promise<void> => {
+		const [answer] = device.commit([
+			{
+				scope,
+				writer: crypto.randomUUID(),
+				sequence: 1,
+				until: Date.now() + 30_000,
+				floor: 0,
+				step: 1,
+				commits: [{ id: key, do: [{ op: "put", key, value: storedValue('{"$":"Later"}'), ttl: null }] }],
+				keep: { changes: { count: 1000, age: 1e9 }, events: { count: 0, age: 0 } },
+			},
+		]);
+		expect(await answer).toMatchObject({ outcomes: [{ ok: true }] });
+	};
+
+	test("is told as refused and stays, in a page that runs and in one that is loaded; other scopes go on", async () => {
+		const bank = await Bank.open();
+		const device = memory();
+		const first = load(bank, device);
+		await first.manager.shared.get("a");
+		await bank.server.stop();
+		await first.manager.shared.set("a", 1, deferred);
+		await first.manager.shared.set("b", 1, deferred);
+		const rows = createStateManager({ backend: device, namespace: "holdfast-offline" }).user(
+			`${bank.server.url} ada`,
+		);
+		const [key] = await keysUnder(rows, "writes/**");
+		await spoil(device, queueOf(bank), key as string);
+		const isTold = (queue: OfflineQueue) =>
+			eventually(() =>
+				expect(queue.refused).toEqual([
+					expect.objectContaining({ scope: "shared", keys: [], code: "failed", message: expect.any(String) }),
+				]),
+			);
+		await isTold(first.queue);
+		await first.manager.user("ada").set("c", 1, deferred);
+		await first.manager.close();
+
+		const second = load(bank, device);
+		await isTold(second.queue);
+		const [{ id }] = second.queue.refused as [RefusedWrite];
+		await bank.server.run();
+		await eventually(async () => expect(await bank.manager.user("ada").get("c")).toBe(1));
+		expect(await second.queue.retry(id)).toBe(false);
+		expect(await keysUnder(rows, "writes/**")).toContain(key);
+		expect(await bank.manager.shared.get("b")).toBeUndefined();
+		expect(await second.queue.discard(id)).toBe(true);
+		await sent(second);
+		expect(await bank.manager.shared.getMany(["a", "b"])).toEqual([undefined, 1]);
+	});
+
+	test("and says how far a scope was sent, is told to who writes: nothing is sent twice, nothing is lost", async () => {
+		const bank = await Bank.open();
+		const device = memory();
+		const first = load(bank, device);
+		await first.manager.shared.set("a", 1, deferred);
+		await sent(first);
+		await bank.server.stop();
+		await first.manager.shared.set("b", 1, deferred);
+		await first.manager.close();
+		const rows = createStateManager({ backend: device, namespace: "holdfast-offline" }).user(
+			`${bank.server.url} ada`,
+		);
+		const [key] = await keysUnder(rows, "sent/**");
+		const waiting = await keysUnder(rows, "writes/**");
+		await spoil(device, queueOf(bank), key as string);
+		await bank.server.run();
+		const second = load(bank, device);
+		await second.manager.shared.get("a");
+		expect(await codeOf(second.manager.shared.set("c", 1, deferred))).toBe("failed");
+		expect(await keysUnder(rows, "writes/**")).toEqual(waiting);
+		expect(await bank.manager.shared.get("b")).toBeUndefined();
 	});
 });
 

@@ -136,11 +136,13 @@ export class Lines implements RowsObserver {
 			const [kind] = key.split("/", 1) as [RowKind];
 			const of = key.slice(kind.length + 1);
 			const before = this.all.get(of);
+			// Without these there is no telling what the server has: to send on could lose a write, or send it twice.
+			if (value === null && (key === nameKey || kind === "sent")) throw new TypeError(`${key} can't be read`);
 			if (key === nameKey) this.name = value as string;
 			else if (kind === "sent") counts.set(of, (value as Sent | undefined) ?? nothingSent);
 			else if (kind === "latest") this.of(of).latest = value as string | undefined;
 			else if (value !== undefined) {
-				const write = writeOf(of, value as Kept, --this.#tokens);
+				const write = writeOf(of, value as Kept | null, --this.#tokens);
 				this.all.set(of, write);
 				this.of(write.scope).put(write);
 				touch(write);
@@ -170,7 +172,7 @@ export class Lines implements RowsObserver {
 			...Array.from(this.#lines.keys(), (scope) => rowKey("sent", scope)),
 		];
 		const gone = known.flatMap((key) => (there.has(key) ? [] : [{ key }]));
-		const placeOf = ({ value }: Row): number => (value as Partial<Kept>).place ?? 0;
+		const placeOf = ({ value }: Row): number => (value as Partial<Kept> | null)?.place ?? 0;
 		const placed = rows.toSorted((a, b) => a.createdRevision - b.createdRevision || placeOf(a) - placeOf(b));
 		this.apply([...gone, ...placed]);
 	}

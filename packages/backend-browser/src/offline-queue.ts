@@ -24,6 +24,7 @@ import {
 	type StateManager,
 	StateRules,
 	type Unwatch,
+	wholeNumber,
 } from "@holdfast/core";
 import type { LogoutOptions, OfflineOptions, OfflineQueue, RefusedWrite } from "./offline.js";
 import { OfflineCommits } from "./offline-commits.js";
@@ -31,6 +32,7 @@ import { noneRefused } from "./offline-lines.js";
 import { SendingLoop } from "./offline-loop.js";
 import { Network } from "./offline-network.js";
 import { OfflineReads } from "./offline-reads.js";
+import { rowCodec } from "./offline-rows.js";
 import { Sending } from "./offline-sending.js";
 import { type Hear, OfflineUsers } from "./offline-users.js";
 import { keysOf, nameOfScope, type Refusal, type WaitingWrite } from "./offline-write.js";
@@ -40,6 +42,8 @@ import type { RemoteStatus } from "./remote-status.js";
 /**
  * Keeps a page's deferred writes in a store of the device until the server has them, and what the page knew last of the server's state. The
  * store is the queue's own from then on.
+ *
+ * @throws HoldfastError `invalid-argument` where an option is malformed.
  *
  * @example
  * ```ts
@@ -56,6 +60,9 @@ class LiveQueue implements OfflineQueue, RemoteBackend {
 	refused: readonly RefusedWrite[] = [];
 	readonly #store: Backend;
 	readonly #options: OfflineOptions;
+	readonly #grace: number;
+	readonly #copyBytes: number;
+	readonly #queueLimit: number;
 	readonly #ends: Cancel[] = [];
 	#manager!: StateManager;
 	#remote!: RemoteInside;
@@ -68,8 +75,12 @@ class LiveQueue implements OfflineQueue, RemoteBackend {
 	#closed = false;
 
 	constructor(store: Backend, options: OfflineOptions) {
+		const { copyBytes = 2 ** 23, grace = 2000, queueLimit = 10_000 } = options;
 		this.#store = store;
 		this.#options = options;
+		this.#grace = parseDuration(grace, "grace");
+		this.#copyBytes = wholeNumber("copyBytes", copyBytes, 0);
+		this.#queueLimit = wholeNumber("queueLimit", queueLimit, 0);
 	}
 
 	get traits(): Backend["traits"] {
@@ -85,24 +96,24 @@ class LiveQueue implements OfflineQueue, RemoteBackend {
 			throw new HoldfastError("invalid-argument", "this queue belongs to another backend: make a new one");
 		const { parts } = remote;
 		const { page, status, clock, random } = parts;
-		const { conflict, state, codec = jsonCodec, copyBytes = 2 ** 23, grace = 2000 } = this.#options;
-		const { queueLimit = 10_000 } = this.#options;
+		const { conflict, state, codec = jsonCodec } = this.#options;
 		this.#remote = remote;
 		this.#manager = createStateManager({
 			backend: this.#store,
 			namespace: "holdfast-offline",
+			codec: rowCodec,
 			// Nobody follows what is written over and over.
 			scopes: { copy: { changes: { count: 0 } } },
 			clock,
 			random,
 		});
-		const network = new Network(parts, parseDuration(grace, "grace"));
+		const network = new Network(parts, this.#grace);
 		const sending = new Sending(parts, { resolve: conflict, rules: new StateRules(state), codec });
 		this.#loop = new SendingLoop(parts, sending, () => this.#users.view?.writes);
 		this.#users = new OfflineUsers({
 			remote: parts,
 			manager: this.#manager,
-			copyBytes,
+			copyBytes: this.#copyBytes,
 			changed: () => this.#tell(),
 			wake: () => this.#loop.wake(),
 		});
@@ -112,7 +123,7 @@ class LiveQueue implements OfflineQueue, RemoteBackend {
 			users: this.#users,
 			network,
 			loop: this.#loop,
-			queueLimit,
+			queueLimit: this.#queueLimit,
 		});
 		let online = status.online;
 		this.#ends.push(

@@ -1,5 +1,13 @@
 /** The rows in which one user's writes are kept on the device: followed as the tabs change them, whole commits at a time. */
-import { type Clock, type Cursor, HoldfastError, type Scope, type ScopeId } from "@holdfast/core";
+import {
+	type Clock,
+	type Codec,
+	type Cursor,
+	HoldfastError,
+	jsonCodec,
+	type Scope,
+	type ScopeId,
+} from "@holdfast/core";
 
 /** What rows are kept under: each write by its id, and of each scope how far it was sent, and the id of the write that was kept last. */
 export type RowKind = "writes" | "sent" | "latest";
@@ -22,6 +30,18 @@ export const revisionIn = ([count, last, ...others]: Sent, n: number): Cursor =>
 
 /** The id of a write: a commit's id is its own within its scope only. */
 export const idOf = (scope: ScopeId, commit: string): string => `${scope}/${commit}`;
+
+/** What the device's store holds, as JSON; `null` is what this version of the page can't read: one such row must not hide the others. */
+export const rowCodec: Codec = {
+	encode: jsonCodec.encode,
+	decode(text) {
+		try {
+			return jsonCodec.decode(text);
+		} catch {
+			return null;
+		}
+	},
+};
 
 /** A row as it is now; without a value, it is gone. */
 export interface Row {
@@ -53,23 +73,32 @@ export class QueueRows {
 	readonly #scope: Scope;
 	readonly #clock: Clock;
 	readonly #end = new AbortController();
+	readonly #failed = Promise.withResolvers<never>();
 	#revision = -1;
 	#moved = Promise.withResolvers<void>();
 
 	constructor(scope: Scope, clock: Clock, observer: RowsObserver) {
 		this.#scope = scope;
 		this.#clock = clock;
-		void this.#follow(observer);
+		this.#failed.promise.catch(() => {});
+		this.#follow(observer).catch((cause: unknown) =>
+			this.#failed.reject(
+				new HoldfastError("failed", "the device's store holds what this page can't read: load it anew", {
+					cause,
+				}),
+			),
+		);
 	}
 
-	/** Resolves once the observer has been told of what was committed up to a revision; rejects where it isn't in time. */
+	/** Resolves once the observer has been told of what was committed up to a revision; rejects where it isn't in time, or can't be. */
 	async at(revision: Cursor): Promise<void> {
 		const late = Promise.withResolvers<never>();
 		const cancel = this.#clock.after(patience, () =>
 			late.reject(new HoldfastError("timeout", "the device's store did not tell what it holds")),
 		);
 		try {
-			while (this.#revision < revision) await Promise.race([this.#moved.promise, late.promise]);
+			while (this.#revision < revision)
+				await Promise.race([this.#moved.promise, late.promise, this.#failed.promise]);
 		} finally {
 			cancel();
 		}

@@ -129,7 +129,7 @@ export class OfflineUsers {
 	async #start(): Promise<void> {
 		const { manager, remote, wake } = this.#parts;
 		const { identity, shared } = remote;
-		if (shared) this.#last = (await manager.shared.get(this.#lastKey)) as string | undefined;
+		if (shared) this.#last = ((await manager.shared.get(this.#lastKey)) as string | null) ?? undefined;
 		if (identity.user === undefined && identity.epoch === 0 && this.#last !== undefined) {
 			await this.#show(this.#last);
 			wake();

@@ -51,12 +51,24 @@ const unreadable: Refusal = {
 	message: "a newer version of this page has kept it, which has to send it: load the page anew",
 };
 
-/** A write as a page knows it, made of its row. */
-export function writeOf(id: string, kept: Kept, token: number): WaitingWrite {
+const nothing = { count: 0, age: 0 };
+
+/** What is known of a write whose row can't be read at all. */
+const unknown = (id: string): Kept => ({
+	scope: id.slice(0, id.lastIndexOf("/")),
+	commit: { id, do: [] },
+	keep: { changes: nothing, events: nothing },
+	at: 0,
+	place: 0,
+});
+
+/** A write as a page knows it, made of its row; `null`: that can't be read. It stays where it is, and is shown as refused. */
+export function writeOf(id: string, kept: Kept | null, token: number): WaitingWrite {
 	try {
-		return { ...kept, id, made: decodeCommit(kept.commit), token };
+		const { commit } = kept as Kept;
+		return { ...(kept as Kept), id, made: decodeCommit(commit), token };
 	} catch {
-		return { ...kept, id, made: { id, do: [] }, token, refused: unreadable };
+		return { ...unknown(id), ...kept, id, made: { id, do: [] }, token, refused: unreadable };
 	}
 }
 

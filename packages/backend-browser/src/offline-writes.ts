@@ -198,8 +198,8 @@ export class OfflineWrites {
 
 	async #change(id: string, change: (kept: Kept) => Kept | undefined): Promise<boolean> {
 		return this.#commit(async (tx) => {
-			const kept = (await tx.get(keyOf(id))) as Kept | undefined;
-			const changed = kept && change(kept);
+			const kept = (await tx.get(keyOf(id))) as Kept | null | undefined;
+			const changed = kept ? change(kept) : undefined;
 			if (changed !== undefined) tx.set(keyOf(id), changed);
 			return changed !== undefined;
 		});

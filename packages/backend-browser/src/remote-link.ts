@@ -68,7 +68,7 @@ export class Link implements StreamReader {
 	/** Attaches a listener; resolves once the server tells what happens in the scope, where it is `patient` at once. */
 	async watch(scope: ScopeId, listener: (signal: Signal) => void, patient = false): Promise<Unwatch> {
 		if (this.#closed) throw watchEnded();
-		this.#deaf ??= this.#parts.page.listen((news) => this.#hear(news));
+		this.#deaf ??= this.#listen();
 		if (this.#resting) this.#wake();
 		if (!this.#live) this.#parts.status.watched(false);
 		return this.watches.add(scope, listener, patient);
@@ -242,6 +242,29 @@ export class Link implements StreamReader {
 		this.#parts.status.watched(this.watches.size === 0);
 	}
 
+	#listen(): () => void {
+		const { page, status } = this.#parts;
+		let { online } = status;
+		const deafen = page.listen((news) => this.#hear(news));
+		const leave = status.subscribe(() => {
+			const isBack = status.online && !online;
+			online = status.online;
+			// Another request was answered.
+			if (isBack && this.#next === undefined) this.#hasten();
+		});
+		return () => {
+			deafen();
+			leave();
+		};
+	}
+
+	/** The server may be reached again: what waits for its next try does not, and should that be too early, not for long. */
+	#hasten(): void {
+		if (this.#current !== undefined || this.watches.size === 0) return;
+		this.#failures = 0;
+		void this.#open(false);
+	}
+
 	#hear(news: PageNews): void {
 		switch (news) {
 			case "hidden":
@@ -262,7 +285,9 @@ export class Link implements StreamReader {
 		// Timers stood still, or the network was away: whether the stream still lives is not known.
 		else if (this.#current !== undefined) {
 			if (news === "connected" || this.#current.isQuiet) this.#check();
-		} else if (this.#next === undefined && this.watches.size > 0) void this.#open(false);
+		}
+		// A try that was begun without a network may hang for long.
+		else if (news === "connected" || this.#next === undefined) this.#hasten();
 	}
 
 	#hide(): void {

@@ -590,22 +590,23 @@ describe("another user", { timeout: 30_000 }, () => {
 	});
 });
 
-describe("a page that nobody sees", { timeout: 30_000 }, () => {
-	class TestPage implements Page {
-		hidden = false;
-		connected = true;
-		readonly locks = undefined;
-		readonly #listeners = new Set<(news: PageNews) => void>();
-		channel(): undefined {}
-		listen(listener: (news: PageNews) => void): () => void {
-			this.#listeners.add(listener);
-			return () => this.#listeners.delete(listener);
-		}
-		tell(news: PageNews): void {
-			for (const listener of this.#listeners) listener(news);
-		}
+/** A page that tells what the test says. */
+class TestPage implements Page {
+	hidden = false;
+	connected = true;
+	readonly locks = undefined;
+	readonly #listeners = new Set<(news: PageNews) => void>();
+	channel(): undefined {}
+	listen(listener: (news: PageNews) => void): () => void {
+		this.#listeners.add(listener);
+		return () => this.#listeners.delete(listener);
 	}
+	tell(news: PageNews): void {
+		for (const listener of this.#listeners) listener(news);
+	}
+}
 
+describe("a page that nobody sees", { timeout: 30_000 }, () => {
 	test("lets go of its stream after a minute, and goes on from its cursors", async () => {
 		const store = newStore();
 		const server = await serve(store);
@@ -663,6 +664,67 @@ describe("a page that nobody sees", { timeout: 30_000 }, () => {
 		expect(proxy.strike("silence", 1)).toBeGreaterThan(0);
 		await other.shared.set("a", 1);
 		await eventually(() => expect(mirror.get("a")).toBe(1));
+	});
+});
+
+describe("a page whose server was away for long does not wait for its next try once", {
+	timeout: 60_000,
+}, () => {
+	test.each<[string, (page: TestPage, manager: StateManager) => unknown]>([
+		["the device has a network again", (page) => page.tell("connected")],
+		["it is seen again", (page) => page.tell("shown")],
+		["another request is answered", (_, manager) => manager.shared.get("other")],
+	])("%s", async (_, happen) => {
+		const server = await serve(newStore());
+		const page = new TestPage();
+		// What is more than a moment away comes only where it is put forward.
+		const clock = stillClock();
+		let begun = 0;
+		let failed = 0;
+		const { manager, backend } = connect(
+			{
+				url: server.url,
+				page,
+				clock,
+				random: () => 1,
+				fetch: async (input, init) => {
+					const isStream = String(input).endsWith("/stream");
+					if (isStream) begun++;
+					try {
+						return await fetch(input, init);
+					} catch (error) {
+						// Once the page has taken it in, too.
+						if (isStream) setImmediate(() => failed++);
+						throw error;
+					}
+				},
+			},
+			{ clock },
+		);
+		const mirror = manager.shared.mirror();
+		await mirror.ready;
+		const heard = begun;
+		await server.stop();
+		const failMore = (count: number, pass: () => void = () => {}): Promise<void> => {
+			const least = failed + count;
+			return eventually(() => {
+				pass();
+				expect(failed).toBeGreaterThanOrEqual(least);
+			});
+		};
+		await failMore(6, () => clock.jump(500));
+		// None is on its way: the next one is far off.
+		await eventually(() =>
+			expect([backend.status.online, mirror.stale, begun - failed]).toEqual([false, true, heard]),
+		);
+		if (happen.length === 1) {
+			// Too early, by a moment.
+			happen(page, manager);
+			await failMore(3);
+		}
+		await server.run();
+		await happen(page, manager);
+		await eventually(() => expect(mirror.stale).toBe(false));
 	});
 });
 

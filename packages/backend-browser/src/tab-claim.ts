@@ -42,7 +42,18 @@ export function claimTab(items: Items, prefix: string, drop: () => void): Promis
 	return claimed;
 }
 
+/** Resolves when the page is shown: one that is rendered ahead is given no lock before, and would take itself for a copy. */
+function shown(): Promise<void> {
+	const page = globalThis.document as (Document & { readonly prerendering?: boolean }) | undefined;
+	const { promise, resolve } = Promise.withResolvers<void>();
+	if (page?.prerendering === true)
+		page.addEventListener("prerenderingchange", () => resolve(), { once: true });
+	else resolve();
+	return promise;
+}
+
 async function claim(items: Items, prefix: string, drop: () => void): Promise<string> {
+	await shown();
 	const item = `${prefix}tab`;
 	const known = items.getItem(item);
 	if (known !== null && (await hold(`${prefix}${known}`))) return known;

@@ -32,9 +32,13 @@ export interface Tabs {
 	close(): Promise<void>;
 }
 
-/** Starts them. `history`: pages that are left are kept for the way back. */
-export async function openTabs({ history = false } = {}): Promise<Tabs> {
-	const code = await bundleForBrowser(source, import.meta.dirname, join(root, "tsconfig.base.json"));
+/** The library as a page's script: what it exports is under `holdfast`. */
+export const libraryScript = (): Promise<string> =>
+	bundleForBrowser(source, import.meta.dirname, join(root, "tsconfig.base.json"));
+
+/** Starts them. `whole`: see `launchChromium`. */
+export async function openTabs({ whole = false } = {}): Promise<Tabs> {
+	const code = await libraryScript();
 	const server = createServer((request, response) => {
 		const isScript = request.url === "/page.js";
 		// A sandboxed frame has no origin.
@@ -43,7 +47,7 @@ export async function openTabs({ history = false } = {}): Promise<Tabs> {
 		response.end(isScript ? code : '<!doctype html><script type="module" src="/page.js"></script>');
 	});
 	await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-	const browser = await launchChromium({ history });
+	const browser = await launchChromium({ whole });
 	const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 	return {
 		origin,

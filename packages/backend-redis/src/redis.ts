@@ -19,6 +19,7 @@ import {
 	type ScopeRange,
 	type Signal,
 	type Unwatch,
+	wholeNumber,
 } from "@holdfast/core";
 import type { RedisOptions as ClientOptions, Cluster, ClusterNode, Redis, SentinelAddress } from "ioredis";
 import { channelPrefix } from "./channels.js";
@@ -79,7 +80,7 @@ const scriptsOfCluster = {
 /**
  * Redis 6.2 or newer as a backend: one server, a primary behind Sentinels, or a cluster.
  *
- * @throws HoldfastError `invalid-argument` for a malformed URL, duration or prefix, or for more than one way to the server, or none.
+ * @throws HoldfastError `invalid-argument` for a malformed URL, duration, bound or prefix, or for more than one way to the server, or none.
  *
  * @example
  * ```ts
@@ -128,7 +129,7 @@ class RedisBackend implements Backend {
 		this.#limits = {
 			connectWithin: parseDuration(connectWithin, "connectWithin"),
 			answerWithin: parseDuration(answerWithin, "answerWithin"),
-			unanswered,
+			unanswered: wholeNumber("unanswered", unanswered, 1),
 		};
 	}
 

@@ -1,4 +1,5 @@
 /** What a SQL backend can be told. */
+import { wholeNumber } from "@holdfast/core";
 import type { Dialect, Kysely } from "kysely";
 import type { SqliteDriver } from "./drivers.js";
 
@@ -62,4 +63,16 @@ export interface SqlDatabaseOptions extends SqlEngineOptions {
 /** A Kysely dialect: the backend makes its own Kysely of it, and closes that. */
 export interface SqlDialectOptions extends SqlEngineOptions {
 	readonly dialect: Dialect;
+}
+
+/**
+ * Refuses numbers that are none: a driver would take each for something else.
+ *
+ * @throws HoldfastError `invalid-argument`.
+ */
+export function checkNumbers({ poll: { least = 20, most = 500 } = {}, ...options }: SqlOptions): void {
+	wholeNumber("poll.least", least, 1);
+	wholeNumber("poll.most", most, 1);
+	wholeNumber("answerWithin", options.answerWithin ?? 10_000, 1);
+	wholeNumber("connections", options.connections ?? 10, 1);
 }

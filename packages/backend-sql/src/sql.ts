@@ -2,7 +2,7 @@
 import type { Backend } from "@holdfast/core";
 import { SqlBackend } from "./backend.js";
 import { dialectOpener, openDatabase, openUrl } from "./opened.js";
-import type { SqlDatabaseOptions, SqlDialectOptions, SqlOptions } from "./options.js";
+import { checkNumbers, type SqlDatabaseOptions, type SqlDialectOptions, type SqlOptions } from "./options.js";
 
 /**
  * SQLite, Postgres, MySQL or MariaDB as a backend: by URL, by the application's own Kysely (`db`), or by a Kysely dialect.
@@ -15,6 +15,8 @@ import type { SqlDatabaseOptions, SqlDialectOptions, SqlOptions } from "./option
  *
  * Tables are made and migrated at the first call. Nothing is connected before it.
  *
+ * @throws HoldfastError `invalid-argument` where a number among the options is none.
+ *
  * @example
  * ```ts
  * const manager = createStateManager({ backend: sql(process.env.DATABASE_URL ?? "sqlite:./state.db") });
@@ -24,6 +26,7 @@ export function sql(
 	where: string | SqlDatabaseOptions | SqlDialectOptions,
 	options: SqlOptions = {},
 ): Backend {
+	checkNumbers(typeof where === "object" ? where : options);
 	if (typeof where === "object") {
 		const traits = { reach: "network", durable: true } as const;
 		return new SqlBackend("db" in where ? () => openDatabase(where) : dialectOpener(where), traits, where);

@@ -8,6 +8,16 @@ describe("an error", () => {
 		expect(error).toMatchObject({ name: "HoldfastError", code: "conflict", scope: "user/ada", key: 'a"b' });
 	});
 
+	test.each([
+		["a key", { key: "a/*" }],
+		["a scope", { scope: "shared" }],
+		["both", { scope: "shared", key: "a/*" }],
+	])("names its place once where it is told again of one that named %s", (_, inner) => {
+		const { message } = new HoldfastError("invalid-key", "no segment can be [*]", inner);
+		const error = new HoldfastError("invalid-key", message, { scope: "shared", key: "a/*" });
+		expect(error.message).toBe('no segment can be [*] [shared "a/*"]');
+	});
+
 	test("has only the details that it was given", () => {
 		const error = new HoldfastError("conflict", "it changed", { entry: null, index: 0, holder: undefined });
 		expect(error).toMatchObject({ entry: null, index: 0 });

@@ -106,8 +106,14 @@ export class HoldfastError extends Error implements ErrorDetails {
 	declare readonly issues?: readonly { readonly message: string }[];
 
 	constructor(code: ErrorCode, message: string, { cause, ...details }: ErrorDetails = {}) {
-		const place = [details.scope, JSON.stringify(details.key)].filter(Boolean).join(" ");
-		super(place === "" ? message : `${message} [${place}]`, cause === undefined ? undefined : { cause });
+		const { scope } = details;
+		const key = JSON.stringify(details.key);
+		const place = [scope, key].filter(Boolean).join(" ");
+		let bare = message;
+		// What is told again from further out names its place already, or part of it.
+		for (const part of [place, scope, key])
+			if (bare.endsWith(` [${part}]`)) bare = bare.slice(0, bare.lastIndexOf(` [${part}]`));
+		super(place === "" ? message : `${bare} [${place}]`, cause === undefined ? undefined : { cause });
 		this.name = "HoldfastError";
 		this.code = code;
 		Object.defineProperty(this, brand, { value: true });

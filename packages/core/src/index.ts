@@ -96,6 +96,7 @@ export type * from "./subscription.js";
 export type * from "./tail.js";
 export type * from "./transaction.js";
 export { givenValue, storedValue } from "./value.js";
+export { wholeNumber } from "./whole-number.js";
 export { judgeWriter, type WriterMemory } from "./writer.js";
 
 // The manager and its scopes, behind all that they are made of: so ordered, a bundle compresses best.

@@ -34,6 +34,7 @@ export class LiveEvents implements ScopeEvents<any> {
 	on(type: string, listener: (event: any) => unknown, options: EventOptions = {}): EventSubscription {
 		const { feed, store, reading } = this.#parts;
 		if (type !== "*") reading.eventRule(reading.key(type));
+		reading.whole(type, { from: options.from });
 		const following = new Following(feed, store, "events", options.from, options.signal);
 		const guard = async (call: () => unknown): Promise<void> => {
 			try {
@@ -56,10 +57,18 @@ export class LiveEvents implements ScopeEvents<any> {
 		};
 	}
 
-	// biome-ignore lint/suspicious/noExplicitAny: see the class
-	async *history({ from = 0, type = "*", limit, last }: HistoryOptions = {}): AsyncGenerator<any> {
+	async *history({
+		from = 0,
+		type = "*",
+		limit = Number.POSITIVE_INFINITY,
+		last,
+		// biome-ignore lint/suspicious/noExplicitAny: see the class
+	}: HistoryOptions = {}): AsyncGenerator<any> {
+		const { reading } = this.#parts;
+		reading.whole(type, { from, last });
+		reading.whole(type, { limit }, Number.POSITIVE_INFINITY);
 		if (last !== undefined) yield* (await this.#newest(from, type, last)).slice(0, limit);
-		else yield* this.#oldest(from, type, limit ?? Number.POSITIVE_INFINITY);
+		else yield* this.#oldest(from, type, limit);
 	}
 
 	async *#oldest(from: number, type: string, limit: number): AsyncGenerator<StateEvent> {

@@ -23,6 +23,7 @@ import type {
 import { Reader } from "./reader.js";
 import { StateRules } from "./state.js";
 import { Store } from "./store.js";
+import { wholeNumber } from "./whole-number.js";
 
 /** How often the heads of watched scopes are compared, in ms: the repair of a push that was lost. */
 const checkInterval = 10_000;
@@ -39,19 +40,11 @@ const users = Symbol.for("holdfast.users");
 
 type Shared = Backend & { [users]?: number };
 
-const whole = (name: string, given: number, least: number, most: number): number => {
-	if (Number.isInteger(given) && given >= least && given <= most) return given;
-	throw new HoldfastError(
-		"invalid-argument",
-		`${name} is ${given}: give a whole number from ${least} to ${most}`,
-	);
-};
-
 const bound = (limits: Limits, name: keyof Limits, most: number, usual = most): number =>
-	whole(`limits.${name}`, limits[name] ?? usual, 1, most);
+	wholeNumber(`limits.${name}`, limits[name] ?? usual, 1, most);
 
 const retention = (given: KeepOptions | undefined, count: number, age: number) => ({
-	count: whole("a log's count", given?.count ?? count, 0, Number.MAX_SAFE_INTEGER),
+	count: wholeNumber("a log's count", given?.count ?? count, 0),
 	age: parseDuration(given?.age ?? age, "age"),
 });
 
@@ -193,7 +186,7 @@ export class LiveManager {
 		};
 	}
 
-	close({ timeout = 5000 }: { readonly timeout?: Duration } = {}): Promise<CloseResult> {
+	async close({ timeout = 5000 }: { readonly timeout?: Duration } = {}): Promise<CloseResult> {
 		this.#closing ??= this.#close(parseDuration(timeout, "timeout"));
 		return this.#closing;
 	}

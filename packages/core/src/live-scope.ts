@@ -222,8 +222,12 @@ export class LiveScope implements Scope<any, any> {
 		return cleared;
 	}
 
-	// biome-ignore lint/suspicious/noExplicitAny: see the class
-	async *list(pattern = "**", { limit, after, ...options }: ListOptions = none): AsyncGenerator<any> {
+	async *list(
+		pattern = "**",
+		{ limit, after, ...options }: ListOptions = none,
+		// biome-ignore lint/suspicious/noExplicitAny: see the class
+	): AsyncGenerator<any> {
+		this.#reading.whole(pattern, { limit }, Number.POSITIVE_INFINITY);
 		const behind = after === undefined ? undefined : this.#reading.key(after);
 		for await (const entry of this.#list(
 			{ ...this.#reading.pattern(pattern), limit, after: behind },
@@ -265,6 +269,7 @@ export class LiveScope implements Scope<any, any> {
 
 	async touch(key: string, ttl: Duration, options: CallOptions = none): Promise<boolean> {
 		const encoded = this.#known(key);
+		this.#timely(options, encoded);
 		const outcome = await this.#submit({ do: [this.#drafting.touch(encoded, ttl)] }, options);
 		if (!outcome.ok && outcome.why !== "absent") throw this.#drafting.refusal(outcome, none, 0, key);
 		return outcome.ok;
@@ -272,6 +277,7 @@ export class LiveScope implements Scope<any, any> {
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
 	async commit<T>(work: (tx: any) => T | Promise<T>, options: WriteOptions = none): Promise<CommitResult<T>> {
+		this.#timely(options);
 		for (let attempt = 1; ; attempt++) {
 			const tx = new OpenTransaction({
 				reading: this.#reading,
@@ -321,6 +327,7 @@ export class LiveScope implements Scope<any, any> {
 			throw scopeError(this.#scope, "invalid-argument", 'coalesce: "reset" needs onReset', {
 				key: pattern,
 			});
+		this.#reading.whole(pattern, { from, queue });
 		const gather = this.#reading.locate(pattern, () => parseDuration(throttle, "throttle"));
 		const parsed = { from, initial, throttle: gather, coalesce, queue, own, onReset, signal };
 		return this.#listeners.add(this.#reading.pattern(pattern), listener, parsed);
@@ -328,6 +335,7 @@ export class LiveScope implements Scope<any, any> {
 
 	// biome-ignore lint/suspicious/noExplicitAny: see the class
 	changes({ from, signal }: ChangesOptions = none): AsyncIterable<any> {
+		this.#reading.whole(undefined, { from });
 		const following = new Following(this.#feed, this.#parts.store, "changes", from, signal);
 		const records = this.#records(following);
 		const end = records.return.bind(records);
@@ -351,6 +359,7 @@ export class LiveScope implements Scope<any, any> {
 		const bare = typeof options === "function";
 		const given = bare ? (options as (lease: Lease) => unknown) : work;
 		try {
+			this.#timely(bare ? none : options, name);
 			const taken = this.#locks.take(name, bare ? none : (options as LockOptions));
 			return Promise.resolve(given === undefined ? taken : this.#holding(taken, given));
 		} catch (error) {
@@ -372,11 +381,13 @@ export class LiveScope implements Scope<any, any> {
 		return isLater(freed) ? freed.then(() => worked) : worked;
 	}
 
-	tryLock(name: string, options?: LockRequest): Promise<LockAttempt> {
+	async tryLock(name: string, options: LockRequest = none): Promise<LockAttempt> {
+		this.#timely(options, name);
 		return this.#locks.try(name, options);
 	}
 
-	async drop(options?: CallOptions): Promise<void> {
+	async drop(options: CallOptions = none): Promise<void> {
+		this.#timely(options);
 		await this.#parts.store.ask(this.#scope, (backend) => backend.drop(this.#scope), options);
 	}
 
@@ -391,7 +402,17 @@ export class LiveScope implements Scope<any, any> {
 		return entry ? this.#reading.data(entry) : this.#reading.rule(key).default;
 	}
 
+	/** Refuses what says no time, also where the store answers at once or has nothing near: else it would pass until the day that it matters. */
+	#timely({ timeout = 0, maxAge = 0 }: ReadPatience = none, key?: string): void {
+		if (timeout === 0 && maxAge === 0) return;
+		this.#reading.locate(key, () => {
+			parseDuration(timeout, "timeout");
+			parseDuration(maxAge, "maxAge");
+		});
+	}
+
 	#read(keys: readonly string[], options: ReadPatience | undefined): Soon<ReadAnswer> {
+		this.#timely(options, keys[0]);
 		this.#keepSession();
 		return andThen(this.#parts.reader.read(this.#scope, keys, options, this.#lane.idle), (answer) => {
 			this.#lane.seen(answer.head);
@@ -405,6 +426,7 @@ export class LiveScope implements Scope<any, any> {
 	}
 
 	#list(listed: Listed, options: Patience): AsyncGenerator<Entry, void> {
+		this.#timely(options);
 		this.#keepSession();
 		return listEntries(this.#parts.store, this.#scope, listed, options);
 	}
@@ -438,6 +460,7 @@ export class LiveScope implements Scope<any, any> {
 	}
 
 	#expect(key: string, { ifAbsent, ifRevision: revision }: SetOptions): readonly Condition[] {
+		if (revision !== undefined) this.#reading.whole(key, { ifRevision: revision });
 		const expected = revision === undefined ? unconditional : [{ key, revision }];
 		return ifAbsent === true ? [{ key, revision: 0 }, ...expected] : expected;
 	}
@@ -452,8 +475,10 @@ export class LiveScope implements Scope<any, any> {
 	}
 
 	/** Writes what is decided by what is there, and decides again where that has changed meanwhile. */
-	#swap(key: string, options: WriteOptions, decide: Decide, deferrable?: true): Soon<Swapped> {
+	#swap(key: string, options: UpdateOptions, decide: Decide, deferrable?: true): Soon<Swapped> {
 		const encoded = this.#known(key);
+		// It may turn out that there is nothing to write.
+		if (options.ttl != null) this.#drafting.touch(encoded, options.ttl);
 		return andThen(this.#read([encoded], options), ({ entries }) =>
 			this.#trySwap(encoded, entries[0] ?? null, options, decide, deferrable, 1),
 		);
@@ -490,6 +515,7 @@ export class LiveScope implements Scope<any, any> {
 		options: WriteOptions = none,
 		key?: string,
 	): Soon<Committed> {
+		this.#timely(options, key);
 		const submitted = this.#submit(this.#drafting.draft(mutations, conditions, options), options);
 		return andThen(submitted, (outcome) => {
 			if (outcome.ok) return outcome;

@@ -25,6 +25,7 @@ import { compareKeys } from "./key.js";
 import { MemoryScope, type MemoryUse } from "./memory-scope.js";
 import { isLive, isOver, nextDeadline, runBatch, runCommit } from "./reducer.js";
 import { SortedKeys } from "./sorted-keys.js";
+import { wholeNumber } from "./whole-number.js";
 import { overdue } from "./writer.js";
 
 /** Options of {@link memory}. */
@@ -42,6 +43,8 @@ export interface MemoryOptions {
 
 /**
  * A store in the process's memory: the default of one process, and of tests. Several managers may share one.
+ *
+ * @throws {@link HoldfastError} `invalid-argument` where a bound is no whole number.
  *
  * @example
  * ```ts
@@ -63,7 +66,12 @@ class MemoryBackend implements Backend {
 	#floor = 0;
 
 	constructor({ maxEntries = 5_000_000, maxBytes = 2 ** 30, clock = systemClock }: MemoryOptions) {
-		this.#use = { maxEntries, maxBytes, entries: 0, bytes: 0 };
+		this.#use = {
+			maxEntries: wholeNumber("maxEntries", maxEntries, 0, Number.POSITIVE_INFINITY),
+			maxBytes: wholeNumber("maxBytes", maxBytes, 0, Number.POSITIVE_INFINITY),
+			entries: 0,
+			bytes: 0,
+		};
 		this.#clock = clock;
 	}
 

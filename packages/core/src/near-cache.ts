@@ -20,11 +20,11 @@ import type {
 } from "./backend.js";
 import { type Clock, systemClock } from "./clock.js";
 import { type Duration, parseDuration } from "./duration.js";
-import { HoldfastError } from "./error.js";
 import { parseScopeId, type ScopeName } from "./key.js";
 import { type Asked, type NearEntry, NearScope } from "./near-scope.js";
 import { Sieve, type Sieved } from "./sieve.js";
 import { andThen, isLater } from "./soon.js";
+import { wholeNumber } from "./whole-number.js";
 
 /** Options of {@link nearCache}. */
 export interface NearCacheOptions {
@@ -88,10 +88,7 @@ interface Heard {
 	own: OwnWatch | undefined;
 }
 
-const bound = (name: string, given: number): number => {
-	if (Number.isInteger(given) && given > 0) return given;
-	throw new HoldfastError("invalid-argument", `nearCache's ${name} is ${given}: give a whole number from 1`);
-};
+const bound = (name: string, given: number): number => wholeNumber(`nearCache's ${name}`, given, 1);
 
 class NearCache implements Backend {
 	readonly name: string;

@@ -9,6 +9,7 @@ import type { StateEntry } from "./scope.js";
 import type { FieldRules, StateRules } from "./state.js";
 import { type Store, scopeError } from "./store.js";
 import type { StateChange } from "./subscription.js";
+import { wholeNumber } from "./whole-number.js";
 
 interface Known {
 	readonly revision: number;
@@ -151,7 +152,7 @@ export class Reading {
 	}
 
 	/** Works; an error says which scope and key it is about. */
-	locate<T>(key: string, work: () => T): T {
+	locate<T>(key: string | undefined, work: () => T): T {
 		try {
 			return work();
 		} catch (error) {
@@ -159,19 +160,28 @@ export class Reading {
 		}
 	}
 
-	/** An error that says which scope and key it is about. */
-	located(error: unknown, key: string): unknown {
+	/** Refuses options that are no whole numbers from 0. */
+	whole(key: string | undefined, given: Readonly<Record<string, number | undefined>>, most?: number): void {
+		this.locate(key, () => {
+			for (const [name, number] of Object.entries(given))
+				if (number !== undefined) wholeNumber(name, number, 0, most);
+		});
+	}
+
+	/** An error that says which scope, and which key if any, it is about. */
+	located(error: unknown, key: string | undefined): unknown {
+		const plain = key === undefined ? key : decodeKey(String(key));
 		if (isHoldfastError(error)) {
 			if (error.scope !== undefined) return error;
 			const { message, code, issues, cause } = error;
 			return scopeError(this.scope, code, message, {
-				key: error.key ?? decodeKey(String(key)),
+				key: error.key ?? plain,
 				issues,
 				cause,
 			});
 		}
 		return scopeError(this.scope, "schema-mismatch", "the stored value can't be decoded, see cause", {
-			key: decodeKey(key),
+			key: plain,
 			cause: error,
 		});
 	}

@@ -1,5 +1,19 @@
 /** Reading a request's body within bounds. */
+import type { Clock } from "../clock.js";
 import { HoldfastError } from "../error.js";
+
+/** The error of a request whose body takes too long to come: answered as 408. */
+export const tooSlow = new HoldfastError(
+	"timeout",
+	"the request's body took too long to come, nothing was done: send it again, or less at once",
+);
+
+/** How much a request may take. */
+export interface BodyBounds {
+	readonly bodyBytes: number;
+	/** How long it may take to come, in ms: a client that sends a byte now and then would hold its memory for ever. */
+	readonly bodyWithin: number;
+}
 
 const tooLarge = (limit: number): HoldfastError =>
 	new HoldfastError("too-large", `the request has more than ${limit} bytes: split it`);
@@ -11,9 +25,13 @@ const brokenOff = (cause: unknown): HoldfastError =>
 /**
  * The JSON of a request. It is counted as it arrives: what a header says of its length is a hint at best.
  *
- * @throws {@link HoldfastError} `too-large`, `invalid-argument`.
+ * @throws {@link HoldfastError} `too-large`, `invalid-argument`, {@link tooSlow}.
  */
-export async function readJson(request: Request, limit: number): Promise<unknown> {
+export async function readJson(
+	request: Request,
+	{ bodyBytes: limit, bodyWithin }: BodyBounds,
+	clock: Clock,
+): Promise<unknown> {
 	const type = request.headers.get("content-type") ?? "";
 	// A form can send three other types without asking first (Fetch, "CORS-safelisted request-header").
 	if (!/^application\/json\s*(;|$)/i.test(type))
@@ -21,12 +39,19 @@ export async function readJson(request: Request, limit: number): Promise<unknown
 	if (Number(request.headers.get("content-length") ?? 0) > limit) throw tooLarge(limit);
 	const chunks: Uint8Array[] = [];
 	let bytes = 0;
-	if (request.body !== null)
-		for await (const chunk of readAll(request.body)) {
-			bytes += chunk.length;
-			if (bytes > limit) throw tooLarge(limit);
-			chunks.push(chunk);
-		}
+	const late = Promise.withResolvers<never>();
+	late.promise.catch(() => {});
+	const cancel = clock.after(bodyWithin, () => late.reject(tooSlow), true);
+	try {
+		if (request.body !== null)
+			for await (const chunk of readAll(request.body, late.promise)) {
+				bytes += chunk.length;
+				if (bytes > limit) throw tooLarge(limit);
+				chunks.push(chunk);
+			}
+	} finally {
+		cancel();
+	}
 	try {
 		return JSON.parse(decode(chunks, bytes));
 	} catch {
@@ -35,13 +60,16 @@ export async function readJson(request: Request, limit: number): Promise<unknown
 }
 
 // A ReadableStream is iterable in Node and not yet in every runtime.
-async function* readAll(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* readAll(body: ReadableStream<Uint8Array>, late: Promise<never>): AsyncGenerator<Uint8Array> {
 	const reader = body.getReader();
 	try {
 		for (;;) {
-			const { done, value } = await reader.read().catch((cause: unknown) => {
+			const read = reader.read().catch((cause: unknown) => {
 				throw brokenOff(cause);
 			});
+			// After a time-out the read that is cancelled is of no interest.
+			read.catch(() => {});
+			const { done, value } = await Promise.race([read, late]);
 			if (done) return;
 			yield value;
 		}

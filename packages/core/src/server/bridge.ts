@@ -4,6 +4,7 @@ import type { Cancel } from "../clock.js";
 import { parseTtl } from "../duration.js";
 import { HoldfastError, isHoldfastError } from "../error.js";
 import { LiveManager, type ManagerParts, managerParts } from "../live-manager.js";
+import { wholeNumber } from "../whole-number.js";
 import { formatEvent } from "../wire/event-stream.js";
 import { encodeError, statusOf } from "../wire/failure.js";
 import {
@@ -14,7 +15,7 @@ import {
 	type StreamRequest,
 	userHeader,
 } from "../wire/messages.js";
-import { readJson } from "./body.js";
+import { type BodyBounds, readJson, tooSlow } from "./body.js";
 import { Calls } from "./calls.js";
 import { askable, corsHeaders } from "./cross-site.js";
 import type { StateHandlerOptions } from "./handler.js";
@@ -55,11 +56,8 @@ const routeOf = (pathname: string): Route | undefined => {
 
 const wantsLines = ({ headers }: Request): boolean => headers.get("accept")?.includes(linesType) === true;
 
-const count = (name: string, given: number | undefined, usual: number): number => {
-	if (given === undefined) return usual;
-	if (Number.isSafeInteger(given) && given > 0) return given;
-	throw new HoldfastError("invalid-argument", `limits.${name} is ${given}: give a whole number above 0`);
-};
+const count = (name: string, given: number | undefined, usual: number): number =>
+	wholeNumber(`limits.${name}`, given ?? usual, 1);
 
 /** A handler at work. */
 export class Bridge {
@@ -70,7 +68,7 @@ export class Bridge {
 	readonly #origins: ReadonlySet<string>;
 	readonly #namespace: string | undefined;
 	readonly #times: { readonly heartbeat: number; readonly lifetime: number; readonly regrant: number };
-	readonly #limits: { readonly [L in "bodyBytes" | "bufferBytes" | "subscriptions" | "streams"]: number };
+	readonly #limits: BodyBounds & { readonly [L in "bufferBytes" | "subscriptions" | "streams"]: number };
 	readonly #calls: Calls;
 	readonly #pulse: Pulse;
 	readonly #hubs = new Map<string, Hub>();
@@ -91,6 +89,7 @@ export class Bridge {
 		};
 		this.#limits = {
 			bodyBytes: count("bodyBytes", limits.bodyBytes, 5 * 2 ** 20),
+			bodyWithin: parseTtl(limits.bodyWithin ?? "30s", "limits.bodyWithin"),
 			bufferBytes: count("bufferBytes", limits.bufferBytes, 2 ** 20),
 			subscriptions: count("subscriptions", limits.subscriptions, 10_000),
 			streams: count("streams", limits.streams, 64),
@@ -148,7 +147,7 @@ export class Bridge {
 				this.#open(request, principal, fromQuery(request), open, cors);
 				return undefined;
 			}
-			const body = requests[route](await readJson(request, this.#limits.bodyBytes), "request");
+			const body = requests[route](await readJson(request, this.#limits, clock), "request");
 			// Who sends the body slowly may have logged out since.
 			if (clock.monotonic() >= stale || (principal.expires ?? Number.POSITIVE_INFINITY) <= clock.now())
 				principal = await this.#principal(request);
@@ -299,7 +298,10 @@ export class Bridge {
 		// RFC 9110 demands a challenge; there is none that a browser should answer by a dialog.
 		if (error.code === "unauthenticated") headers["www-authenticate"] = "Holdfast";
 		if (error.code === "busy" || error.code === "closed") headers["retry-after"] = "1";
-		return Response.json({ error: encodeError(error) }, { status: statusOf(error.code), headers });
+		return Response.json(
+			{ error: encodeError(error) },
+			{ status: error === tooSlow ? 408 : statusOf(error.code), headers },
+		);
 	}
 
 	#plain(status: number, message: string, headers: Readonly<Record<string, string>>): Response {

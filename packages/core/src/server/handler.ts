@@ -12,6 +12,8 @@ import type { OpenSink } from "./sink.js";
 export interface HandlerLimits {
 	/** The most bytes of a request. Default 5 MiB: a commit at its limit fits in whatever way it is written. */
 	readonly bodyBytes?: number;
+	/** How long a request's body may take to come; then it is answered as 408 and nothing is done. Default `"30s"`. */
+	readonly bodyWithin?: Duration;
 	/**
 	 * The most bytes that wait for a client that reads slowly, before its stream ends with `bye slow`. A record that is larger is let through by
 	 * itself. Default 1 MiB.
