@@ -27,6 +27,9 @@ const execution = Buffer.from("450000000900000000005300000004", "hex");
 // Most messages are made in here: how long one becomes is known once it is made.
 const scratch = Buffer.allocUnsafeSlow(128 * 1024);
 
+// Of an answer so many bytes may be kept at most.
+const mostLasting = 1024;
+
 /** The messages that bind a prepared statement to values and execute it (the protocol's Bind, Execute and Sync), as one. */
 function executing(name: string, { values, types = [] }: Statement): Buffer {
 	let room = 16 + name.length + execution.length;
@@ -75,8 +78,6 @@ export const plainQueryOf = (Base: typeof Query) => {
 		// The driver notes by these what a connection has prepared.
 		readonly text: string;
 		readonly name: string | undefined;
-		/** The last row as it came, kept for its shape as the store keeps the query. */
-		row: { readonly fields: readonly (string | null)[] } | undefined;
 		readonly #bytes: Buffer;
 		readonly #columns: readonly string[];
 		readonly #done: Done;
@@ -102,16 +103,20 @@ export const plainQueryOf = (Base: typeof Query) => {
 			if (stream.writable) stream.write(this.#bytes);
 		}
 
-		handleDataRow(message: { readonly fields: readonly (string | null)[] }): void {
-			this.row = message;
-			const { fields } = message;
+		handleDataRow(message: { readonly length: number; readonly fields: readonly (string | null)[] }): void {
+			const { length, fields } = message;
+			const columns = this.#columns;
 			const row: Record<string, unknown> = {};
-			for (const [i, column] of this.#columns.entries()) row[column] = fields[i];
+			for (let i = 0; i < columns.length; i++) row[columns[i] as string] = fields[i];
 			this.#rows.push(row);
+			if (length >= mostLasting) return;
+			lasting.message = message;
+			lasting.row = row;
 		}
 
-		handleCommandComplete({ text }: { readonly text: string }): void {
-			this.#command = text;
+		handleCommandComplete(message: { readonly text: string }): void {
+			lasting.command = message;
+			this.#command = message.text;
 		}
 
 		handleReadyForQuery(): void {
@@ -124,6 +129,22 @@ export const plainQueryOf = (Base: typeof Query) => {
 	}
 	// What its constructor prepares is for answers of any kind.
 	Object.setPrototypeOf(PlainQuery.prototype, Base.prototype);
+	/**
+	 * A query, what one was answered, and a turn and a time-out such as each read brings: V8 forgets a shape with the last object that has it, and
+	 * all that it compiled for that.
+	 */
+	const lasting: {
+		message?: unknown;
+		row?: unknown;
+		command?: unknown;
+		readonly others: readonly unknown[];
+	} = {
+		others: [
+			new PlainQuery(undefined, { text: "", values: [] }, [], () => {}),
+			setImmediate(() => {}),
+			setTimeout(() => {}),
+		],
+	};
 	return PlainQuery;
 };
 

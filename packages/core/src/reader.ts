@@ -90,16 +90,19 @@ export class Reader {
 		}));
 		const answers = this.#store.askAll((backend) => backend.read(asks), asks.length);
 		for (const [i, [scope, waiters]] of gathered.entries()) {
-			const judged = Promise.resolve(answers[i] as Soon<ReadAnswer | Failure>).then((answer) => {
-				const { entries, ...rest } = this.#judge(answer, scope);
-				return { rest, found: new Map(asks[i]?.keys.map((key, at) => [key, entries[at]])) };
-			});
+			const judged = Promise.resolve(answers[i] as Soon<ReadAnswer | Failure>).then((answer) =>
+				this.#judge(answer, scope),
+			);
+			const places = new Map(asks[i]?.keys.map((key, at) => [key, at]));
 			for (const { keys, resolve } of waiters)
 				resolve(
-					judged.then(({ rest, found }) => ({
-						...rest,
-						entries: keys.map((key) => found.get(key) ?? null),
-					})),
+					// Most reads are of one key, which is all that is answered.
+					keys.length < 2 && places.size < 2
+						? judged
+						: judged.then((answer) => ({
+								...answer,
+								entries: keys.map((key) => answer.entries[places.get(key) as number] ?? null),
+							})),
 				);
 		}
 	}
