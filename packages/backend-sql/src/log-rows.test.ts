@@ -28,7 +28,7 @@ const anyChange = fc.oneof(
 );
 const anyDraft = fc.record({
 	step: fc.integer({ min: 1, max: 4096 }),
-	id: fc.option(anyText),
+	id: fc.option(fc.oneof(anyText, fc.constantFrom("me.7", "me.", ".7", "me.7.8", "undefined.7"))),
 	origin: fc.option(fc.oneof(fc.constant("me"), anyText), { nil: undefined }),
 	metadata: fc.option(anyJson, { nil: undefined }),
 	quiet: fc.boolean(),
@@ -114,7 +114,7 @@ test("what is usual is short", () => {
 		revision,
 		previous,
 		previousEvents: 0,
-		id: `me.${revision}`,
+		id: revision === 5 ? "me.5" : "me.2",
 		time: 9,
 		origin: "me",
 		metadata: undefined,
@@ -144,7 +144,7 @@ test("what is usual is short", () => {
 	).toEqual([
 		[
 			...[1, 8, 0, 0, 9, 2],
-			`[{"revision":5,"origin":"me","changes":[${change}]},{"revision":8,"origin":"me","changes":[${change}]}]`,
+			`[{"revision":5,"origin":"me","changes":[${change}]},{"revision":8,"nth":"2","changes":[${change}]}]`,
 		],
 	]);
 });

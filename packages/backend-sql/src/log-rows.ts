@@ -19,7 +19,7 @@ export const logColumns = [
 ] as const;
 
 /** So many characters of records, about, make a row, since Postgres compresses or moves elsewhere what does not fit on a page. */
-const mostText = 7900;
+const mostText = 7800;
 
 /** What a row holds at most, of a log that keeps so many records: one that keeps few is to be trimmed to about as many. */
 const mostRecords = (count: number): number => Math.max(1, Math.min(64, Math.floor(count / 8)));
@@ -40,9 +40,12 @@ interface StoredRecord {
 	readonly previous?: number;
 	/** Absent: the last revision before it in the row that has events, or what the row says. */
 	readonly previousEvents?: number;
-	/** Absent: the origin and the revision, as commits that come alone are named. */
+	/** Absent: the origin, a dot and `nth`. */
 	readonly id?: string;
-	readonly origin?: string;
+	/** Absent: the revision, by which commits that come alone are named. */
+	readonly nth?: string;
+	/** Absent: that of the record before it in the row, if any; `null`: none. */
+	readonly origin?: string | null;
 	readonly metadata?: Json;
 	readonly quiet?: true;
 	readonly changes: readonly StoredChange[];
@@ -59,12 +62,17 @@ function formatChange({ type, key, entry }: Change, revision: number): string {
 	return expiresAt === null ? `${written}}` : `${written},"expires":${expiresAt}}`;
 }
 
-const nameOf = (origin: string | undefined, revision: number): string => `${origin}.${revision}`;
+/** The id and the origin of a {@link StoredRecord} as JSON. */
+function formatName({ revision, id, origin }: LogRecord, before: string | undefined): string {
+	const named = origin === before ? "" : `,"origin":${JSON.stringify(origin ?? null)}`;
+	if (origin === undefined || !id.startsWith(`${origin}.`)) return `,"id":${JSON.stringify(id)}${named}`;
+	const nth = id.slice(origin.length + 1);
+	return nth === String(revision) ? named : `,"nth":${JSON.stringify(nth)}${named}`;
+}
 
-/** A {@link StoredRecord} as JSON, from its id on. */
-function formatRest({ revision, id, origin, metadata, quiet, changes, events }: LogRecord): string {
-	let text = id === nameOf(origin, revision) ? "" : `,"id":${JSON.stringify(id)}`;
-	if (origin !== undefined) text += `,"origin":${JSON.stringify(origin)}`;
+/** A {@link StoredRecord} as JSON, from its metadata on. */
+function formatRest({ revision, metadata, quiet, changes, events }: LogRecord): string {
+	let text = "";
 	if (metadata !== undefined) text += `,"metadata":${JSON.stringify(metadata)}`;
 	if (quiet) text += ',"quiet":true';
 	text +=
@@ -98,11 +106,13 @@ export function logRows(
 	let text = "";
 	let previous = 0;
 	let previousEvents = 0;
+	let origin: string | undefined;
 	for (const record of kept) {
 		const rest = formatRest(record);
 		if (inRow === most || text.length + rest.length > mostText) inRow = 0;
 		if (inRow === 0) {
 			({ previous, previousEvents } = record);
+			origin = undefined;
 			row = [id, 0, previous, previousEvents, record.time, 0, ""];
 			rows.push(row);
 			text = "[";
@@ -110,13 +120,14 @@ export function logRows(
 		text += `{"revision":${record.revision}`;
 		if (record.previous !== previous) text += `,"previous":${record.previous}`;
 		if (record.previousEvents !== previousEvents) text += `,"previousEvents":${record.previousEvents}`;
-		text += rest;
+		text += formatName(record, origin) + rest;
 		row[1] = record.revision;
 		row[5] = ++total;
 		row[6] = `${text}]`;
 		inRow++;
 		previous = record.revision;
 		previousEvents = record.events.length > 0 ? record.revision : record.previousEvents;
+		({ origin } = record);
 	}
 	return rows;
 }
@@ -151,13 +162,15 @@ export function parseRecords(row: Row): LogRecord[] {
 	let previous = toNumber(row.previous);
 	let previousEvents = toNumber(row.previous_events);
 	const time = toNumber(row.time);
+	let origin: string | undefined;
 	return (JSON.parse(toText(row.records)) as readonly StoredRecord[]).map((stored): LogRecord => {
-		const { revision, origin, metadata, quiet = false, changes, events = [] } = stored;
+		const { revision, nth = revision, metadata, quiet = false, changes, events = [] } = stored;
+		if (stored.origin !== undefined) origin = stored.origin ?? undefined;
 		const record = {
 			revision,
 			previous: stored.previous ?? previous,
 			previousEvents: stored.previousEvents ?? previousEvents,
-			id: stored.id ?? nameOf(origin, revision),
+			id: stored.id ?? `${origin}.${nth}`,
 			time,
 			origin,
 			metadata,
