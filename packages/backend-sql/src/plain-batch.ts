@@ -1,7 +1,7 @@
 /** Batches that need no more of a scope than its row and the entries that they name, as most do. */
 import type { Batch, Commit, Mutation, Retention } from "@holdfast/core";
 import { sizeOf } from "./commit.js";
-import { isOld, logs } from "./retention.js";
+import { isOverdue, logs } from "./retention.js";
 import type { ScopeRow } from "./scope-row.js";
 import type { Bound } from "./statement.js";
 
@@ -58,7 +58,7 @@ const isSame = (one: Retention | undefined, other: Retention): boolean =>
 	one.events.count === other.events.count &&
 	one.events.age === other.events.age;
 
-/** Whether a batch needs no more of a scope than its row and the entries that it names, and no record of it is past its age. */
+/** Whether a batch needs no more of a scope than its row and the entries that it names, and no record of it is long past its age. */
 export function isPlain(row: ScopeRow, { commits, keep }: Batch, now: number): boolean {
 	return (
 		row.head > 0 &&
@@ -67,6 +67,6 @@ export function isPlain(row: ScopeRow, { commits, keep }: Batch, now: number): b
 		row.nextExpiry === null &&
 		isSame(row.keep, keep) &&
 		commits.every(isKeyed) &&
-		logs.every((of) => !isOld(sizeOf(row, of), keep[of], now))
+		logs.every((of) => !isOverdue(sizeOf(row, of), keep[of], now))
 	);
 }

@@ -28,6 +28,13 @@ const slack = (count: number): number => Math.min(64, Math.floor(count / 64));
 export const isOld = ({ oldest }: LogSize, keep: LogRetention, now: number): boolean =>
 	oldest !== null && oldest < now - keep.age;
 
+/**
+ * Whether a log holds records that are so far past their age that a commit sees to it: who tidies does, as a rule, and nobody is told of them before.
+ * A scope that is written every now and then has one that has just passed it at nearly each commit.
+ */
+export const isOverdue = (size: LogSize, keep: LogRetention, now: number): boolean =>
+	isOld(size, keep, now - keep.age / 8);
+
 /** Whether a log holds so many more records than are kept that some should go. */
 export const isOver = (size: LogSize, keep: LogRetention): boolean =>
 	lengthOf(size) > keep.count + slack(keep.count);
