@@ -89,20 +89,23 @@ export class Reader {
 			keys: [...new Set(waiters.flatMap(({ keys }) => keys))],
 		}));
 		const answers = this.#store.askAll((backend) => backend.read(asks), asks.length);
-		for (const [i, [scope, waiters]] of gathered.entries()) {
+		for (const [i, { scope, keys: asked }] of asks.entries()) {
 			const judged = Promise.resolve(answers[i] as Soon<ReadAnswer | Failure>).then((answer) =>
 				this.#judge(answer, scope),
 			);
-			const places = new Map(asks[i]?.keys.map((key, at) => [key, at]));
-			for (const { keys, resolve } of waiters)
+			let places: ReadonlyMap<string, number>;
+			for (const { keys, resolve } of (gathered[i] as (typeof gathered)[number])[1])
 				resolve(
 					// Most reads are of one key, which is all that is answered.
-					keys.length < 2 && places.size < 2
+					keys.length < 2 && asked.length < 2
 						? judged
-						: judged.then((answer) => ({
-								...answer,
-								entries: keys.map((key) => answer.entries[places.get(key) as number] ?? null),
-							})),
+						: judged.then((answer) => {
+								places ??= new Map(asked.map((key, at) => [key, at]));
+								return {
+									...answer,
+									entries: keys.map((key) => answer.entries[places.get(key) as number] ?? null),
+								};
+							}),
 				);
 		}
 	}
