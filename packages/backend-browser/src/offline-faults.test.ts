@@ -38,6 +38,10 @@ const keysUnder = async (scope: Scope, pattern: string): Promise<string[]> => {
 const queueOf = (bank: Bank): string =>
 	formatScopeId({ namespace: "holdfast-offline", kind: "user", id: `${bank.server.url} ada` });
 
+/** The same, to be read by keys. */
+const rowsOf = (bank: Bank, device: Backend): Scope =>
+	createStateManager({ backend: device, namespace: "holdfast-offline" }).user(`${bank.server.url} ada`);
+
 describe("what a queue is given", { timeout: 120_000 }, () => {
 	test("is not taken for what was given up before it, though the answer to that was lost", async () => {
 		const bank = await Bank.open();
@@ -113,9 +117,7 @@ describe("what a queue is given", { timeout: 120_000 }, () => {
 		await first.manager.shared.set("a", 1, deferred);
 		await first.manager.user("ada").set("a", 1, deferred);
 		await first.manager.close();
-		const rows = createStateManager({ backend: device, namespace: "holdfast-offline" }).user(
-			`${bank.server.url} ada`,
-		);
+		const rows = rowsOf(bank, device);
 		for await (const { key, value } of rows.list("writes/**")) {
 			const row = value as { readonly scope: string; readonly commit: object };
 			if (row.scope.endsWith("shared")) await rows.set(key, { ...row, commit: "of another kind" });
@@ -160,9 +162,7 @@ describe("a row of the device's store that can't be read", { timeout: 60_000 }, 
 		await bank.server.stop();
 		await first.manager.shared.set("a", 1, deferred);
 		await first.manager.shared.set("b", 1, deferred);
-		const rows = createStateManager({ backend: device, namespace: "holdfast-offline" }).user(
-			`${bank.server.url} ada`,
-		);
+		const rows = rowsOf(bank, device);
 		const [key] = await keysUnder(rows, "writes/**");
 		await spoil(device, queueOf(bank), key as string);
 		const isTold = (queue: OfflineQueue) =>
@@ -197,9 +197,7 @@ describe("a row of the device's store that can't be read", { timeout: 60_000 }, 
 		await bank.server.stop();
 		await first.manager.shared.set("b", 1, deferred);
 		await first.manager.close();
-		const rows = createStateManager({ backend: device, namespace: "holdfast-offline" }).user(
-			`${bank.server.url} ada`,
-		);
+		const rows = rowsOf(bank, device);
 		const [key] = await keysUnder(rows, "sent/**");
 		const waiting = await keysUnder(rows, "writes/**");
 		await spoil(device, queueOf(bank), key as string);
