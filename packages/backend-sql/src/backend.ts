@@ -28,7 +28,7 @@ import { EmbeddedStore } from "./embedded-store.js";
 import { failureOfCall, rejectionOf } from "./failure.js";
 import { Hub } from "./hub.js";
 import type { Opened } from "./opened.js";
-import type { SqlOptions } from "./options.js";
+import { type SqlOptions, usual } from "./options.js";
 import { Packs } from "./packs.js";
 import { listEntries, listScopes, readEntries, readHeads, readLog } from "./read.js";
 import { sqliteEngine } from "./sqlite-engine.js";
@@ -200,7 +200,7 @@ export class SqlBackend implements Backend {
 	async #start(): Promise<Running> {
 		const opened = await this.#open();
 		const { store, listener } = opened;
-		const { least = 20, most = 500 } = this.#options.poll ?? {};
+		const { least = usual.least, most = usual.most } = this.#options.poll ?? {};
 		let version = -1;
 		const hub = new Hub({
 			heads: async (scopes) => store.read(readHeads(store.language, scopes)),

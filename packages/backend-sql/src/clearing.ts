@@ -3,7 +3,7 @@
  * to be deleted a little at a time: no lock is held for as long as a hundred thousand rows take.
  */
 import type { Language } from "./engine.js";
-import { batchLimit } from "./retention.js";
+import { batchLimit, lengthOf, logs, sizeOf } from "./retention.js";
 import { emptied, type ScopeRow } from "./scope-row.js";
 import { ask, type Statement, type Steps, toNumber, toText } from "./statement.js";
 import { addScopes, writeScopes } from "./write.js";
@@ -75,9 +75,8 @@ export function* clearScopes(language: Language, rows: readonly ScopeRow[]): Ste
 	const cleared: ScopeRow[] = [];
 	const deletes: Statement[] = [];
 	for (const [i, row] of rows.entries()) {
-		const isMuch =
-			found[i]?.length === 1 ||
-			row.changesTotal - row.changesCut + row.eventsTotal - row.eventsCut > batchLimit;
+		const logged = logs.reduce((kept, of) => kept + lengthOf(sizeOf(row, of)), 0);
+		const isMuch = found[i]?.length === 1 || logged > batchLimit;
 		if (!isMuch) deletes.push(...deleteAll(language, row.id));
 		cleared.push(isMuch ? yield* bury(language, row) : row);
 	}

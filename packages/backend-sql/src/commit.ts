@@ -15,7 +15,7 @@ import type { KnownHeads } from "./known-heads.js";
 import { type KnownScope, type KnownScopes, memoryOf } from "./known-scopes.js";
 import { type Found, load, namedEntries, selectNamed, selectNamedOf } from "./load.js";
 import { type LoadedScope, namedKeys } from "./loaded-scope.js";
-import { cutOf, cutText, isLong, isOld, type LogSize, logs, trim } from "./retention.js";
+import { cutOf, cutText, isLong, isOld, logs, sizeOf, trim, withSize } from "./retention.js";
 import { parseEntry, parseWriter } from "./rows.js";
 import { emptied, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import { type Row, type Statement, type Steps, toNumber, toText } from "./statement.js";
@@ -333,22 +333,6 @@ export function knownScope(
 /** Whether an answer may be kept in memory: refusals carry whole entries. */
 const isSmall = ({ outcomes }: BatchAnswer): boolean =>
 	outcomes.length <= 64 && outcomes.every((outcome) => outcome.ok || outcome.entry === null);
-
-/** How long a scope's log is, by its row. */
-export const sizeOf = (row: ScopeRow, of: "changes" | "events"): LogSize =>
-	of === "changes"
-		? { total: row.changesTotal, cut: row.changesCut, oldest: row.changesOldest }
-		: { total: row.eventsTotal, cut: row.eventsCut, oldest: row.eventsOldest };
-
-/** The row of a log that has another length. */
-export const withSize = (
-	row: ScopeRow,
-	of: "changes" | "events",
-	{ total, cut, oldest }: LogSize,
-): ScopeRow =>
-	of === "changes"
-		? { ...row, changesTotal: total, changesCut: cut, changesOldest: oldest }
-		: { ...row, eventsTotal: total, eventsCut: cut, eventsOldest: oldest };
 
 /** When a log's oldest record will be past its age. */
 export const nextTidy = ({

@@ -11,7 +11,7 @@ import {
 	type Sender,
 	type WriterMemory,
 } from "@holdfast/core";
-import { knownScope, type Packed, rowAfter, sizeOf, withSize } from "./commit.js";
+import { knownScope, type Packed, rowAfter } from "./commit.js";
 import type { EmbeddedDatabase, EmbeddedStatement } from "./embedded-store.js";
 import type { Insertion, Language } from "./engine.js";
 import { KnownHeads } from "./known-heads.js";
@@ -20,7 +20,7 @@ import { headOf, wholeOf } from "./load.js";
 import { type Difference, LoadedScope, namedKeys } from "./loaded-scope.js";
 import { logRows } from "./log-rows.js";
 import { formatMoved, isPlain, lasts, movedColumns, rests } from "./plain-batch.js";
-import { cutOf, cutTo, isOver, lastRow, logs } from "./retention.js";
+import { cutOf, cutTo, isOver, lastRow, logs, sizeOf, withSize } from "./retention.js";
 import { formatAnswer, formatBareEntry, formatEntry, isBareEntry, parseEntry, parseWriter } from "./rows.js";
 import { formatScopeRow, parseScopeRow, type ScopeRow, scopeColumns } from "./scope-row.js";
 import { type Bound, type Row, type Statement, toNumber } from "./statement.js";

@@ -10,7 +10,7 @@ import { engineOf, engines, languageOf } from "./engines.js";
 import { rejectionOf } from "./failure.js";
 import { migrate } from "./migrate.js";
 import { mysqlEngine } from "./mysql-engine.js";
-import type { SqlDatabaseOptions, SqlDialectOptions, SqlOptions } from "./options.js";
+import { type SqlDatabaseOptions, type SqlDialectOptions, type SqlOptions, usual } from "./options.js";
 import { Connections } from "./postgres-connections.js";
 import { markedPostgresEngine, postgresEngine } from "./postgres-engine.js";
 import { Listener } from "./postgres-listener.js";
@@ -85,7 +85,7 @@ async function openPostgres(url: string, options: SqlOptions): Promise<Opened> {
 	const connect = (settings: string | undefined): Pool => {
 		const pool = new pg.Pool({
 			connectionString: url,
-			max: options.connections ?? 10,
+			max: options.connections ?? usual.connections,
 			connectionTimeoutMillis: 5000,
 			keepAlive: true,
 			// Statements go out without waiting for the answers before.
@@ -136,7 +136,7 @@ async function openMysql(url: string, options: SqlOptions): Promise<Opened> {
 	const { createPool } = await loadMysql();
 	const pool = createPool({
 		uri: url.replace(/^mariadb:/, "mysql:"),
-		connectionLimit: options.connections ?? 10,
+		connectionLimit: options.connections ?? usual.connections,
 		connectTimeout: 5000,
 		charset: "utf8mb4",
 		enableKeepAlive: true,

@@ -65,14 +65,21 @@ export interface SqlDialectOptions extends SqlEngineOptions {
 	readonly dialect: Dialect;
 }
 
+/** The numbers that hold where none are given. */
+export const usual = { least: 20, most: 500, answerWithin: 10_000, connections: 10 } as const;
+
 /**
  * Refuses numbers that are none: a driver would take each for something else.
  *
  * @throws HoldfastError `invalid-argument`.
  */
-export function checkNumbers({ poll: { least = 20, most = 500 } = {}, ...options }: SqlOptions): void {
+export function checkNumbers({
+	poll: { least = usual.least, most = usual.most } = {},
+	answerWithin,
+	connections,
+}: SqlOptions): void {
 	wholeNumber("poll.least", least, 1);
 	wholeNumber("poll.most", most, 1);
-	wholeNumber("answerWithin", options.answerWithin ?? 10_000, 1);
-	wholeNumber("connections", options.connections ?? 10, 1);
+	wholeNumber("answerWithin", answerWithin ?? usual.answerWithin, 1);
+	wholeNumber("connections", connections ?? usual.connections, 1);
 }

@@ -1,7 +1,6 @@
 /** Batches that need no more of a scope than its row and the entries that they name, as most do. */
 import type { Batch, Commit, Mutation, Retention } from "@holdfast/core";
-import { sizeOf } from "./commit.js";
-import { isOverdue, logs } from "./retention.js";
+import { isOverdue, logs, sizeOf } from "./retention.js";
 import type { ScopeRow } from "./scope-row.js";
 import type { Bound } from "./statement.js";
 

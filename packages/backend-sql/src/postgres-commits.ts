@@ -10,16 +10,7 @@ import {
 	type Tally,
 	type WriterMemory,
 } from "@holdfast/core";
-import {
-	type Applied,
-	type Hint,
-	knownScope,
-	type Learned,
-	type Packed,
-	rowAfter,
-	sizeOf,
-	withSize,
-} from "./commit.js";
+import { type Applied, type Hint, knownScope, type Learned, type Packed, rowAfter } from "./commit.js";
 import type { Insertion, Language } from "./engine.js";
 import type { KnownHeads, NamedHeads, Way } from "./known-heads.js";
 import type { KnownScope } from "./known-scopes.js";
@@ -29,7 +20,7 @@ import { formatMoved, isKeyed, isPlain, lasts, movedColumns, rests } from "./pla
 import { typeOf } from "./postgres-engine.js";
 import { lookAt, type Seen, seen } from "./postgres-look.js";
 import { Columns, given, list, type Rows, rowsAs } from "./postgres-rows.js";
-import { cutOf, isOver, lastRow, logs } from "./retention.js";
+import { cutOf, isOver, lastRow, logs, sizeOf, withSize } from "./retention.js";
 import { formatAnswer, formatEntry } from "./rows.js";
 import type { ScopeRow } from "./scope-row.js";
 import { ask, type Bound, type Statement, type Steps, toNumber, toText } from "./statement.js";

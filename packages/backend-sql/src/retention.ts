@@ -1,6 +1,7 @@
 /** Logs are trimmed from their old end, a little at a time. */
 import type { LogRetention } from "@holdfast/core";
 import type { Language } from "./engine.js";
+import type { ScopeRow } from "./scope-row.js";
 import { ask, type Row, type Steps, toNumber } from "./statement.js";
 
 /** How many records, and other things, go in one transaction at most. */
@@ -17,6 +18,22 @@ export interface LogSize {
 	readonly cut: number;
 	readonly oldest: number | null;
 }
+
+/** How long a scope's log is, by its row. */
+export const sizeOf = (row: ScopeRow, of: "changes" | "events"): LogSize =>
+	of === "changes"
+		? { total: row.changesTotal, cut: row.changesCut, oldest: row.changesOldest }
+		: { total: row.eventsTotal, cut: row.eventsCut, oldest: row.eventsOldest };
+
+/** The row of a log that has another length. */
+export const withSize = (
+	row: ScopeRow,
+	of: "changes" | "events",
+	{ total, cut, oldest }: LogSize,
+): ScopeRow =>
+	of === "changes"
+		? { ...row, changesTotal: total, changesCut: cut, changesOldest: oldest }
+		: { ...row, eventsTotal: total, eventsCut: cut, eventsOldest: oldest };
 
 /** How many of its records are kept. */
 export const lengthOf = ({ total, cut }: LogSize): number => total - cut;

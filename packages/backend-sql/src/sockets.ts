@@ -1,5 +1,6 @@
 /** The connections of a pool: what is asked on one that says nothing must not wait until the system gives it up, which takes a quarter of an hour. */
 import type { Socket } from "node:net";
+import { usual } from "./options.js";
 
 /** The socket of a connection of node-postgres. */
 export const socketOf = (client: object): Socket =>
@@ -13,7 +14,7 @@ export class Sockets {
 	#isPatient = true;
 
 	/** @param silentFor - For how many ms one may say nothing; longer than any statement of ours takes, each of which waits for locks for a second at most. */
-	constructor(silentFor = 10_000) {
+	constructor(silentFor: number = usual.answerWithin) {
 		this.#silentFor = silentFor;
 	}
 

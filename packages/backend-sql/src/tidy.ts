@@ -1,8 +1,8 @@
 /** Dropping scopes, and housekeeping: logs age though nobody writes, and what is empty goes. */
 import { clearScopes, deleteBuried, isBuried, type Progress } from "./clearing.js";
-import { lockScopes, nextTidy, sizeOf, withSize } from "./commit.js";
+import { lockScopes, nextTidy } from "./commit.js";
 import type { Language } from "./engine.js";
-import { isLong, lengthOf, logs, trim } from "./retention.js";
+import { isLong, lengthOf, logs, sizeOf, trim, withSize } from "./retention.js";
 import { emptied, parseScopeRow, type ScopeRow } from "./scope-row.js";
 import { ask, type Statement, type Steps, toNumber, toText } from "./statement.js";
 import { forgetWriters, writeScopes } from "./write.js";
